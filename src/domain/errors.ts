@@ -31,3 +31,40 @@ export class StartupError extends Error {
     this.name = 'StartupError';
   }
 }
+
+/** Codes of `UserError` in the GraphQL schema; REST shows them as `code` of a problem document. */
+export const PROBLEM_CODES = [
+  'INVALID',
+  'REQUIRED',
+  'TOO_LARGE',
+  'TAKEN',
+  'NOT_FOUND',
+  'VERSION_CONFLICT',
+  'WRONG_STATE',
+  'URL_SCHEME_NOT_ALLOWED',
+  'URL_ADDRESS_FORBIDDEN',
+  'HEADER_NOT_ALLOWED',
+  'IDEMPOTENCY_KEY_REUSED',
+] as const;
+export type ProblemCode = (typeof PROBLEM_CODES)[number];
+
+/** Something wrong with one value of an input. The operation had no effect. */
+export interface Problem {
+  /** Path below the operation's input, e.g. `['url']` or `['events', '3', 'type']`. */
+  readonly field: readonly string[];
+  readonly code: ProblemCode;
+  readonly message: string;
+}
+
+/** What a use case answers: its value, or everything that was wrong with what it was given. */
+export type Result<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+export const succeed = <T>(value: T): Result<T> => ({ ok: true, value });
+export const fail = (...problems: readonly Problem[]): Result<never> => ({ ok: false, problems });
+export const problem = (field: string | readonly string[], code: ProblemCode, message: string): Problem => ({
+  field: typeof field === 'string' ? [field] : field,
+  code,
+  message,
+});

@@ -1,0 +1,232 @@
+/**
+ * Delivers one invocation: load → envelope and signature → POST → decide → record. Loads and records are shared by
+ * whatever else is being delivered at the same moment; each delivery still waits for its own commit.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Header, Outcome, WebhookRequest } from '../domain/attempt.ts';
+import { envelope } from '../domain/envelope.ts';
+import { AppError } from '../domain/errors.ts';
+import { FINAL_STATES } from '../domain/invocation.ts';
+import { type Decision, decide } from '../domain/retry.ts';
+import { sign } from '../domain/signature.ts';
+import { attemptTraceparent } from '../domain/trace.ts';
+import type { Log } from '../log.ts';
+import { type Settled, type Settlement, settle } from '../store/attempts.ts';
+import { createBatcher } from '../store/batch.ts';
+import { type Database, inTransaction, translateDatabaseError } from '../store/database.ts';
+import { type Delivery, loadDeliveries } from '../store/invocations.ts';
+import type { SecretBox } from '../store/secrets.ts';
+import { lockTrigger } from '../store/triggers.ts';
+import { VERSION } from '../version.ts';
+import type { Sender } from '../webhook/send.ts';
+import { holdTrigger } from './manage-trigger.ts';
+import { newSpanId } from './span-id.ts';
+import { createTriggerCache, type DeliveryTrigger } from './trigger-cache.ts';
+
+export interface DeliverDeps {
+  readonly db: Database;
+  readonly secrets: SecretBox;
+  readonly sender: Sender;
+  readonly log: Log;
+}
+
+/** A job of the queue, about one invocation. */
+export interface DeliveryJob {
+  readonly invocationId: string;
+  /** How often the queue has locked the job, this time included, and how often it will. */
+  readonly attempts: number;
+  readonly maxAttempts: number;
+}
+
+/** What the queue has to do with the job: forget it, or run it again after its back-off. */
+export type JobResult = 'DONE' | 'RETRY';
+
+export type Deliver = (job: DeliveryJob) => Promise<JobResult>;
+
+/** One statement takes this many; more gains nothing and makes the first one wait. */
+const MAX_BATCH = 400;
+/** Milliseconds a batch gathers while deliveries come in numbers: bigger batches, lower latency (architecture.md). */
+const GATHER_MS = 4;
+/** How long results are kept in memory and offered again while the database is away. */
+const KEEP_RESULTS_MS = 60_000;
+const OFFER_AGAIN_MS = 250;
+
+export function createDeliver({ db, secrets, sender, log }: DeliverDeps): Deliver {
+  const triggers = createTriggerCache(db, secrets);
+  const limits = { maxSize: MAX_BATCH, concurrency: 2, gatherMs: GATHER_MS, maxWaiting: 100_000 };
+  const loads = createBatcher({ flush: (ids: readonly string[]) => loadDeliveries(db, ids), ...limits });
+  const records = createBatcher({
+    flush: (batch: readonly Settlement[]) => keepOffering(() => settle(db, batch)),
+    ...limits,
+  });
+
+  /** What cannot be stored as it is (a bug of ours) must not make us call the receiver for ever. */
+  function record(settlement: Settlement): Promise<Settled> {
+    return records.add(settlement).catch((error: unknown) => {
+      if (error instanceof AppError || settlement.attempt === null) throw error;
+      log('error', 'attempt could not be recorded in full', {
+        invocation: settlement.invocationId,
+        error: String(error),
+      });
+      return records.add({
+        ...settlement,
+        attempt: { ...settlement.attempt, outcome: bare(settlement.attempt.outcome) },
+      });
+    });
+  }
+
+  return async function deliver(job) {
+    const delivery = await loads.add(job.invocationId);
+    if (delivery === null || FINAL_STATES.includes(delivery.state)) return 'DONE';
+    const early = withoutAttempt(delivery);
+    if (early !== null) return toResult(await record(early));
+
+    const trigger = await triggers.get(delivery.triggerId, delivery.triggerVersion);
+    const request = buildRequest(delivery, trigger);
+    const outcome = await sender.send(request);
+    const attempt = delivery.attemptCount + 1;
+    const decision = decide({
+      outcome,
+      attempt,
+      maxAttempts: delivery.maxAttempts,
+      retrySchedule: trigger.retrySchedule,
+      jobAttempts: job.attempts,
+      jobMaxAttempts: job.maxAttempts,
+      now: new Date(),
+    });
+    const settled = await record(toSettlement(delivery, trigger, request, outcome, decision));
+    logAttempt(log, delivery, trigger, outcome, decision, settled);
+    if (outcome.errorCode === 'GONE') await pauseGone(db, delivery.triggerId);
+    return toResult(settled);
+  };
+}
+
+/** What to record where no attempt is to be made; null where one is. */
+function withoutAttempt({ id, attemptCount, triggerStatus }: Delivery): Settlement | null {
+  const settlement = { invocationId: id, attemptsBefore: attemptCount, attempt: null };
+  switch (triggerStatus) {
+    case 'ACTIVE':
+      return null;
+    case 'PAUSED':
+      return { ...settlement, decision: { kind: 'HOLD' } };
+    case 'DISABLED':
+      return { ...settlement, decision: { kind: 'GIVE_UP', reason: 'TRIGGER_REMOVED' } };
+  }
+}
+
+/** The request of one attempt (wire.md section 1): the same id and body every time, a new time and span. */
+export function buildRequest(
+  delivery: Delivery,
+  trigger: DeliveryTrigger,
+  nowMs = Date.now(),
+): WebhookRequest {
+  const event = { ...delivery, id: delivery.eventId };
+  const { headers, body } = envelope(event, trigger.contentMode, trigger.specVersion);
+  const timestamp = Math.floor(nowMs / 1000);
+  const keys = trigger.keys
+    .filter(({ expiresAt }) => expiresAt === null || expiresAt > nowMs)
+    .map(({ key }) => key);
+  const own: readonly Header[] = [
+    ...headers,
+    ['user-agent', `herald/${VERSION}`],
+    ['webhook-id', delivery.id],
+    ['webhook-timestamp', String(timestamp)],
+    ['webhook-signature', sign(keys, delivery.id, timestamp, body)],
+    ['traceparent', attemptTraceparent(delivery.traceparent, delivery.eventId, newSpanId())],
+    ...(delivery.tracestate === null ? [] : [['tracestate', delivery.tracestate] as const]),
+  ];
+  return { url: trigger.url, headers: [...own, ...trigger.headers], body, timeoutMs: trigger.timeoutMs };
+}
+
+function toSettlement(
+  delivery: Delivery,
+  trigger: DeliveryTrigger,
+  request: WebhookRequest,
+  outcome: Outcome,
+  decision: Decision,
+): Settlement {
+  const ownHeaders = request.headers.slice(0, request.headers.length - trigger.headers.length);
+  return {
+    invocationId: delivery.id,
+    attemptsBefore: delivery.attemptCount,
+    decision,
+    attempt: {
+      cause: delivery.attemptCount === 0 ? 'INITIAL' : 'RETRY',
+      url: request.url,
+      headers: [...ownHeaders, ...trigger.maskedHeaders],
+      bodySize: request.body.length,
+      contentMode: trigger.contentMode,
+      specVersion: trigger.specVersion,
+      outcome,
+    },
+  };
+}
+
+/**
+ * OVERTAKEN runs the job again: if another process holds it that changes nothing, and if it was our own first try at
+ * recording that went through unseen, the next run finds what it left.
+ */
+function toResult(settled: Settled): JobResult {
+  return settled === 'DONE' ? 'DONE' : 'RETRY';
+}
+
+/** A receiver that answered 410 wants nothing any more: the trigger rests until a person resumes it. */
+async function pauseGone(db: Database, triggerId: string): Promise<void> {
+  await inTransaction(db, async (tx) => {
+    const trigger = await lockTrigger(tx, triggerId);
+    if (trigger?.status === 'ACTIVE') await holdTrigger(tx, triggerId, 'RECEIVER_GONE');
+  });
+}
+
+/** Offers results again while the database is away or busy: they are the only memory of what the receiver said. */
+async function keepOffering<T>(offer: () => Promise<T>): Promise<T> {
+  const until = performance.now() + KEEP_RESULTS_MS;
+  for (;;) {
+    try {
+      return await offer();
+    } catch (error) {
+      const translated = translateDatabaseError(error);
+      const away = translated instanceof AppError && translated.code === 'UNAVAILABLE';
+      if (!away || performance.now() > until) throw error;
+      await pause(OFFER_AGAIN_MS);
+    }
+  }
+}
+
+function bare(outcome: Outcome): Outcome {
+  const response = outcome.response && {
+    ...outcome.response,
+    headers: [],
+    body: Buffer.alloc(0),
+    remoteAddress: null,
+  };
+  return { ...outcome, errorMessage: outcome.errorCode && 'the details could not be stored', response };
+}
+
+/** One wide line per attempt. The URL's query is left out: it may hold a secret. */
+function logAttempt(
+  log: Log,
+  delivery: Delivery,
+  trigger: DeliveryTrigger,
+  outcome: Outcome,
+  decision: Decision,
+  settled: Settled,
+): void {
+  log('info', outcome.errorCode === null ? 'delivered' : 'attempt failed', {
+    event: delivery.eventId,
+    invocation: delivery.id,
+    trigger: delivery.triggerId,
+    triggerName: trigger.name,
+    project: delivery.project,
+    type: delivery.type,
+    attempt: delivery.attemptCount + 1,
+    of: delivery.maxAttempts,
+    status: outcome.response?.statusCode,
+    errorCode: outcome.errorCode ?? undefined,
+    error: outcome.errorMessage ?? undefined,
+    durationMs: outcome.timings.totalMs,
+    next: decision.kind,
+    nextInSeconds: decision.kind === 'RETRY' ? Math.round(decision.delaySeconds * 10) / 10 : undefined,
+    discarded: settled === 'OVERTAKEN' || undefined,
+  });
+}

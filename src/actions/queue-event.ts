@@ -1,0 +1,109 @@
+/** Queues events: checks them, then lets concurrent callers share one statement and one commit. */
+import { fail, type Problem, problem, type Result, succeed } from '../domain/errors.ts';
+import { checkEvent, type NewEvent } from '../domain/event.ts';
+import { createBatcher } from '../store/batch.ts';
+import type { Database } from '../store/database.ts';
+import { translateDatabaseError } from '../store/database.ts';
+import { type QueuedEvent, queueEvents } from '../store/events.ts';
+
+export interface Queue {
+  /** Resolves after COMMIT. A problem's field is below the event, e.g. `['type']`. */
+  queueEvent(event: NewEvent): Promise<Result<QueuedEvent>>;
+  /** All or none, in one transaction. A problem's field starts with the event's index, e.g. `['3', 'type']`. */
+  queueEvents(events: readonly NewEvent[]): Promise<Result<readonly QueuedEvent[]>>;
+}
+
+/** Events a statement takes: beyond a few hundred the gain is gone and the wait for the first one grows. */
+const MAX_BATCH = 500;
+/** Callers that may wait for the database: about a second's worth; more are told to come back. */
+const MAX_WAITING = 20_000;
+
+export function createQueue(db: Database): Queue {
+  const flush = (events: readonly NewEvent[]) => queueEvents(db, events);
+  const plain = createBatcher({
+    flush,
+    maxSize: MAX_BATCH,
+    concurrency: 2,
+    gatherMs: 3,
+    maxWaiting: MAX_WAITING,
+  });
+  // An idempotency key waits for whoever is taking the same key, maybe in a user's long transaction: events without
+  // one must not wait along.
+  const keyed = createBatcher({
+    flush,
+    maxSize: MAX_BATCH,
+    concurrency: 4,
+    gatherMs: 3,
+    maxWaiting: MAX_WAITING,
+  });
+
+  return {
+    async queueEvent(event) {
+      const problems = checkEvent(event, new Date());
+      if (problems.length > 0) return fail(...problems);
+      try {
+        const queued = await (event.idempotencyKey === null ? plain : keyed).add(event);
+        const refusal = refusalOf(queued, event);
+        return refusal === null ? succeed(queued) : fail(refusal);
+      } catch (error) {
+        throw translateDatabaseError(error);
+      }
+    },
+    async queueEvents(events) {
+      const now = new Date();
+      const problems = events.flatMap((event, index) => below(index, checkEvent(event, now)));
+      if (problems.length > 0) return fail(...problems);
+      return queueTogether(db, events);
+    },
+  };
+}
+
+/** Carries the refusals out of the transaction, so that it rolls back. */
+class Refused extends Error {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super('some events were refused');
+    this.problems = problems;
+  }
+}
+
+async function queueTogether(
+  db: Database,
+  events: readonly NewEvent[],
+): Promise<Result<readonly QueuedEvent[]>> {
+  try {
+    const queued = await db.transaction(async (tx) => {
+      const answers = await queueEvents(tx as unknown as Database, events);
+      const refusals = answers.flatMap((answer, index) => {
+        const refusal = refusalOf(answer, events[index]);
+        return refusal === null ? [] : below(index, [refusal]);
+      });
+      if (refusals.length > 0) throw new Refused(refusals);
+      return answers;
+    });
+    return succeed(queued);
+  } catch (error) {
+    if (error instanceof Refused) return fail(...error.problems);
+    throw translateDatabaseError(error);
+  }
+}
+
+function refusalOf(queued: QueuedEvent, event: NewEvent | undefined): Problem | null {
+  switch (queued.outcome) {
+    case 'UNKNOWN_PROJECT':
+      return problem('project', 'NOT_FOUND', `no project ${JSON.stringify(event?.project)}`);
+    case 'KEY_REUSED':
+      return problem(
+        'idempotencyKey',
+        'IDEMPOTENCY_KEY_REUSED',
+        'this idempotency key was used for another event within the last 24 hours',
+      );
+    default:
+      return null;
+  }
+}
+
+function below(index: number, problems: readonly Problem[]): readonly Problem[] {
+  return problems.map((one) => ({ ...one, field: [String(index), ...one.field] }));
+}

@@ -1,0 +1,92 @@
+/**
+ * What deliveries need of a trigger, kept by its version: a delivery's own load says which version holds, so a change
+ * is seen by the next delivery without any message, and an unchanged trigger is read and decrypted once.
+ */
+import { createSecretKey, type KeyObject } from 'node:crypto';
+import type { Header } from '../domain/attempt.ts';
+import type { ContentMode, SpecVersion } from '../domain/envelope.ts';
+import { MASKED } from '../domain/trigger.ts';
+import { createBatcher } from '../store/batch.ts';
+import type { Database } from '../store/database.ts';
+import type { SecretBox } from '../store/secrets.ts';
+import { findSigningKeys, findTriggers, type SigningKeyRow, type TriggerRow } from '../store/triggers.ts';
+import { headerPlace } from './manage-trigger.ts';
+
+export interface DeliveryTrigger {
+  readonly version: number;
+  readonly name: string;
+  readonly url: string;
+  readonly timeoutMs: number;
+  readonly retrySchedule: readonly number[] | null;
+  readonly contentMode: ContentMode;
+  readonly specVersion: SpecVersion;
+  readonly headers: readonly Header[];
+  /** The same for the attempt log: secret values masked. */
+  readonly maskedHeaders: readonly Header[];
+  /** Current first; `expiresAt` in epoch milliseconds, null for the current one. */
+  readonly keys: readonly { readonly key: KeyObject; readonly expiresAt: number | null }[];
+}
+
+export interface TriggerCache {
+  /** Settings of the trigger at `version` or newer. */
+  get(id: string, version: number): Promise<DeliveryTrigger>;
+}
+
+/** Triggers kept in memory, a few kB each; the one unused for longest goes first. */
+const CAPACITY = 10_000;
+
+export function createTriggerCache(db: Database, secrets: SecretBox): TriggerCache {
+  const cache = new Map<string, DeliveryTrigger>();
+  const loads = createBatcher({
+    flush: (ids: readonly string[]) => loadTriggers(db, secrets, ids),
+    maxSize: 500,
+    concurrency: 2,
+    gatherMs: 2,
+    maxWaiting: 10_000,
+  });
+
+  return {
+    async get(id, version) {
+      const cached = cache.get(id);
+      const trigger = cached !== undefined && cached.version >= version ? cached : await loads.add(id);
+      cache.delete(id);
+      cache.set(id, trigger);
+      if (cache.size > CAPACITY) cache.delete(cache.keys().next().value ?? id);
+      return trigger;
+    },
+  };
+}
+
+async function loadTriggers(
+  db: Database,
+  secrets: SecretBox,
+  ids: readonly string[],
+): Promise<readonly DeliveryTrigger[]> {
+  const rows = new Map((await findTriggers(db, ids)).map((row) => [row.id, row]));
+  const keys = Map.groupBy(await findSigningKeys(db, ids), (key) => key.triggerId);
+  return ids.map((id) => {
+    const row = rows.get(id);
+    if (row === undefined) throw new Error(`no row of trigger ${id}`);
+    return toDeliveryTrigger(secrets, row, keys.get(id) ?? []);
+  });
+}
+
+function toDeliveryTrigger(
+  secrets: SecretBox,
+  row: TriggerRow,
+  keys: readonly SigningKeyRow[],
+): DeliveryTrigger {
+  const { version, name, url, timeoutMs, retrySchedule, contentMode, specVersion } = row;
+  return {
+    ...{ version, name, url, timeoutMs, retrySchedule, contentMode, specVersion },
+    headers: row.headers.map(({ name, value, secret }) => [
+      name,
+      secret ? secrets.open(headerPlace(row.id, name), value).toString() : value,
+    ]),
+    maskedHeaders: row.headers.map(({ name, value, secret }) => [name, secret ? MASKED : value]),
+    keys: keys.map(({ id, secret, expiresAt }) => ({
+      key: createSecretKey(secrets.open(`signing_keys.${id}.secret`, secret)),
+      expiresAt: expiresAt?.getTime() ?? null,
+    })),
+  };
+}

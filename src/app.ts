@@ -1,0 +1,225 @@
+/** The wiring, the only place that knows every room. `startApp(config)` is what main, tests and embedders call. */
+import { join } from 'node:path';
+import { createDeliver } from './actions/deliver-invocation.ts';
+import { createQueue } from './actions/queue-event.ts';
+import type { Config } from './config.ts';
+import { readAdminToken, readEncryptionKey } from './data-dir.ts';
+import { describeEgress } from './domain/address.ts';
+import { StartupError } from './domain/errors.ts';
+import { createGraphiqlPage } from './graphql/graphiql.ts';
+import { createGraphql } from './graphql/yoga.ts';
+import { createAuthenticate } from './http/auth.ts';
+import { createOriginPolicy } from './http/origin.ts';
+import { type Doors, type HttpServer, startServer } from './http/server.ts';
+import { createAwaitAnswer } from './http/synchronous.ts';
+import type { Log } from './log.ts';
+import { listenForAnnouncements } from './store/announcements.ts';
+import { type ChangeFeed, createChangeFeed } from './store/changes.ts';
+import { type DatabaseAddress, openClient, openDatabase, parseDatabaseUrl, ping } from './store/database.ts';
+import { startEmbedded } from './store/embedded.ts';
+import { type Installation, readInstallation } from './store/installation.ts';
+import { migrate } from './store/migrate.ts';
+import { createSecretBox, type SecretBox } from './store/secrets.ts';
+import { VERSION } from './version.ts';
+import { createSender } from './webhook/send.ts';
+import { startWorker } from './worker/runner.ts';
+
+export interface App {
+  /** `http://127.0.0.1:4000`. */
+  readonly url: string;
+  /** Null with AUTH=off. */
+  readonly adminToken: string | null;
+  /** Where the database is, for people: a directory or a server. */
+  readonly databaseAt: string;
+  /** Resolves, with the reason, when the app cannot go on: its embedded server has ended by itself. */
+  readonly broken: Promise<string>;
+  /** Lets what is under way end, for `shutdownSeconds` at most, and stops everything it started. */
+  close(): Promise<void>;
+}
+
+/** Connections of each pool: statements are shared by many callers, so a few are plenty on any machine. */
+const API_CONNECTIONS = 10;
+const WORKER_CONNECTIONS = 6;
+
+/** Starts what the configuration says. Errors: StartupError; whatever was started before it is stopped again. */
+export async function startApp(config: Config, log: Log): Promise<App> {
+  const opened: Opened = [];
+  try {
+    return await start(config, log, opened);
+  } catch (error) {
+    await closeAll(opened, log);
+    throw error;
+  }
+}
+
+/** What to close, in the order it was opened. */
+type Opened = { readonly what: string; readonly close: () => Promise<unknown> | unknown }[];
+
+async function start(config: Config, log: Log, opened: Opened): Promise<App> {
+  const adminToken =
+    config.auth === 'off' ? null : (config.adminToken ?? (await readAdminToken(config.dataDir)));
+  const [firstKey, ...olderKeys] = config.encryptionKeys;
+  const secrets = createSecretBox([firstKey ?? (await readEncryptionKey(config.dataDir)), ...olderKeys]);
+
+  const database = await openPostgres(config, log, opened);
+  const { address } = database;
+  await migrate(address).catch((error: unknown) => {
+    throw unreachable(config, error);
+  });
+
+  const db = openDatabase(address, { name: 'herald api', max: API_CONNECTIONS });
+  opened.push({ what: 'database', close: () => db.$client.end({ timeout: 5 }) });
+  const installation = await readInstallation(db, secrets, config.eventSource);
+  const listener = openClient(address, { name: 'herald listen', max: 1 });
+  opened.push({ what: 'listener', close: () => listener.end({ timeout: 1 }) });
+  const announcements = await listenForAnnouncements(listener);
+  const feed = createChangeFeed(db, announcements);
+  opened.push({ what: 'feed', close: () => feed.close() });
+
+  if (config.roles.has('worker')) {
+    await startDelivering(config, log, opened, address, announcements, secrets);
+  }
+  const http = await startApi({ config, log, opened, db, feed, secrets, installation, adminToken });
+
+  return {
+    url: http.url,
+    adminToken,
+    databaseAt: database.at,
+    broken: database.broken,
+    async close() {
+      http.drain();
+      feed.close();
+      await closeAll(opened, log);
+    },
+  };
+}
+
+interface OpenedPostgres {
+  readonly address: DatabaseAddress;
+  readonly at: string;
+  readonly broken: Promise<string>;
+}
+
+async function openPostgres(config: Config, log: Log, opened: Opened): Promise<OpenedPostgres> {
+  if (config.databaseUrl !== null) {
+    // Without the password, which stands before the @.
+    const at = config.databaseUrl.replace(/^.*?:\/\/(?:[^/]*@)?/, '').replace(/\?.*$/, '');
+    return { address: parseDatabaseUrl(config.databaseUrl), at, broken: new Promise(() => {}) };
+  }
+  const server = await startEmbedded({
+    dataDir: config.dataDir,
+    log: (line) => log('debug', `postgres: ${line}`),
+  });
+  opened.push({ what: 'embedded Postgres', close: () => server.stop() });
+  const broken = server.exited.then(({ expected, detail }) =>
+    expected ? new Promise<string>(() => {}) : `the embedded Postgres ended by itself: ${detail}`,
+  );
+  const { host, user, database } = server.connection;
+  const at = `${join(server.dataDir, 'postgres')}  (psql -h ${host} -U ${user} ${database})`;
+  return { address: server.connection, at, broken };
+}
+
+async function startDelivering(
+  config: Config,
+  log: Log,
+  opened: Opened,
+  address: DatabaseAddress,
+  announcements: Parameters<typeof startWorker>[0]['announcements'],
+  secrets: SecretBox,
+): Promise<void> {
+  const db = openDatabase(address, {
+    name: 'herald worker',
+    max: WORKER_CONNECTIONS,
+    // Statistics of fast-growing tables are stale, and the planner would scan them for a batch (a factor of two).
+    settings: { enable_seqscan: 'off' },
+  });
+  opened.push({ what: 'worker database', close: () => db.$client.end({ timeout: 5 }) });
+  const sender = createSender({ policy: config.egress, connectionsPerOrigin: config.concurrency });
+  opened.push({ what: 'sender', close: () => sender.close() });
+  const deliver = createDeliver({ db, secrets, sender, log });
+  const { concurrency, retentionDays } = config;
+  const worker = await startWorker({ address, db, announcements, deliver, log, concurrency, retentionDays });
+  opened.push({ what: 'worker', close: () => within(config.shutdownSeconds, worker.stop()) });
+}
+
+interface ApiParts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly opened: Opened;
+  readonly db: ReturnType<typeof openDatabase>;
+  readonly feed: ChangeFeed;
+  readonly secrets: SecretBox;
+  readonly installation: Installation;
+  readonly adminToken: string | null;
+}
+
+async function startApi(parts: ApiParts): Promise<HttpServer> {
+  const { config, log, opened, db, feed, secrets, installation, adminToken } = parts;
+  const authenticate = createAuthenticate(adminToken);
+  const origins = createOriginPolicy(config.host, config.corsOrigins);
+  const queue = createQueue(db);
+  const graphql = createGraphql({
+    db,
+    feed,
+    queue,
+    triggers: { db, secrets, egress: config.egress },
+    server: {
+      version: VERSION,
+      defaultSource: installation.source,
+      egressPolicy: describeEgress(config.egress),
+      retentionDays: config.retentionDays,
+    },
+    maxBodyBytes: config.maxBodyBytes,
+    log,
+  });
+  const doors: Doors = {
+    graphql: (req, res, caller) => graphql.handle(req, res, caller),
+    graphiql: createGraphiqlPage().handle,
+    queue: { queue, awaitAnswer: createAwaitAnswer(db, feed), maxBodyBytes: config.maxBodyBytes },
+  };
+  const http = await startServer({
+    host: config.host,
+    port: config.port,
+    authenticate,
+    origins,
+    doors: config.roles.has('api') ? doors : null,
+    checkDatabase: () => ping(db),
+    log,
+  });
+  opened.push({ what: 'HTTP server', close: () => http.close() });
+  if (config.roles.has('api')) {
+    const { server } = http;
+    const sockets = graphql.attach({ server, authenticate, isOriginAllowed: (req) => origins.allows(req) });
+    opened.push({ what: 'WebSockets', close: () => sockets.close() });
+  }
+  return http;
+}
+
+/** Closes in reverse order; one that fails does not keep the others open. */
+async function closeAll(opened: Opened, log: Log): Promise<void> {
+  for (const { what, close } of opened.splice(0).reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      log('warn', `closing failed: ${what}`, { error: String(error) });
+    }
+  }
+}
+
+async function within(seconds: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () => reject(new Error(`still busy after ${seconds} s; its jobs are taken over`)),
+      seconds * 1000,
+    );
+  });
+  await Promise.race([work, late]).finally(() => clearTimeout(timer));
+}
+
+function unreachable(config: Config, error: unknown): unknown {
+  if (error instanceof StartupError || config.databaseUrl === null) return error;
+  const reason =
+    error instanceof Error ? error.message || ('code' in error ? error.code : error.name) : error;
+  return new StartupError(`Cannot use the database at DATABASE_URL: ${reason}.`, { cause: error });
+}

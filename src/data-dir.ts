@@ -1,0 +1,46 @@
+/** Secrets that Herald makes for itself at its first start and keeps beside the data, readable by its user only. */
+import { randomBytes } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { StartupError } from './domain/errors.ts';
+import { KEY_BYTES } from './store/secrets.ts';
+
+/** Recognisable in a leak, as GitHub's and Stripe's are. */
+const ADMIN_TOKEN_PREFIX = 'herald_admin_';
+const ADMIN_TOKEN_BYTES = 32;
+
+/** The admin token of this directory; made at the first start. */
+export async function readAdminToken(dataDir: string): Promise<string> {
+  return keep(
+    dataDir,
+    'admin-token',
+    () => ADMIN_TOKEN_PREFIX + randomBytes(ADMIN_TOKEN_BYTES).toString('base64url'),
+  );
+}
+
+/** The encryption key of this directory; made at the first start. */
+export async function readEncryptionKey(dataDir: string): Promise<Buffer> {
+  const text = await keep(dataDir, 'encryption-key', () => randomBytes(KEY_BYTES).toString('base64'));
+  const key = Buffer.from(text, 'base64');
+  if (key.length !== KEY_BYTES) {
+    throw new StartupError(
+      `${join(dataDir, 'encryption-key')} should hold the base64 of ${KEY_BYTES} bytes; restore it from a backup.`,
+    );
+  }
+  return key;
+}
+
+async function keep(dataDir: string, name: string, make: () => string): Promise<string> {
+  const path = join(dataDir, name);
+  try {
+    await mkdir(dataDir, { recursive: true });
+    // `wx`: of two processes that start together, one writes and both read the same.
+    await writeFile(path, `${make()}\n`, { mode: 0o600, flag: 'wx' }).catch((error: unknown) => {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
+    });
+    return (await readFile(path, 'utf8')).trim();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartupError(`Cannot keep ${name} in DATA_DIR=${dataDir}: ${reason}`, { cause: error });
+  }
+}

@@ -1,0 +1,75 @@
+/** When, if ever, the next attempt is due. Pure: the clock is an argument. */
+import type { AttemptErrorCode, Outcome } from './attempt.ts';
+import type { FailureReason } from './invocation.ts';
+
+/** What follows from an attempt. Delays are seconds from the moment the decision is stored. */
+export type Decision =
+  | { readonly kind: 'SUCCEED' }
+  /** `by: 'QUEUE'` leaves the delay to graphile-worker's back-off; 'US' plans the job ourselves. */
+  | { readonly kind: 'RETRY'; readonly by: 'QUEUE' | 'US'; readonly delaySeconds: number }
+  | { readonly kind: 'GIVE_UP'; readonly reason: FailureReason };
+
+export interface RetrySituation {
+  readonly outcome: Outcome;
+  /** Number of this attempt, 1 for the first. */
+  readonly attempt: number;
+  readonly maxAttempts: number;
+  /** Delays before each retry in seconds, the last one repeating; null for the queue's back-off. */
+  readonly retrySchedule: readonly number[] | null;
+  /** How often the queue has locked the job, and how often it will; they run ahead of ours after a fault. */
+  readonly jobAttempts: number;
+  readonly jobMaxAttempts: number;
+  /** For HTTP dates in Retry-After. */
+  readonly now: Date;
+}
+
+export function decide(situation: RetrySituation): Decision {
+  const { outcome, attempt, maxAttempts, retrySchedule } = situation;
+  if (outcome.errorCode === null) return { kind: 'SUCCEED' };
+  if (outcome.errorCode === 'GONE') return { kind: 'GIVE_UP', reason: 'RECEIVER_GONE' };
+  if (outcome.errorCode === 'INVALID_REQUEST') return { kind: 'GIVE_UP', reason: 'INVALID_REQUEST' };
+  if (attempt >= maxAttempts) return { kind: 'GIVE_UP', reason: finalReason(outcome.errorCode) };
+
+  const scheduled = retrySchedule?.[Math.min(attempt, retrySchedule.length) - 1];
+  const asked = retryAfterSeconds(outcome, situation.now);
+  // Once the queue's own count has run ahead (an internal fault cost it one), its last retry would be one too
+  // few: then the job is planned anew.
+  const queueHasRetriesLeft = situation.jobAttempts < situation.jobMaxAttempts;
+  const backOff = backOffSeconds(queueHasRetriesLeft ? situation.jobAttempts : attempt);
+  if (scheduled === undefined && asked === null && queueHasRetriesLeft) {
+    return { kind: 'RETRY', by: 'QUEUE', delaySeconds: backOff };
+  }
+  return { kind: 'RETRY', by: 'US', delaySeconds: Math.max(scheduled ?? backOff, asked ?? 0) };
+}
+
+/** graphile-worker's back-off: e^n seconds after the n-th attempt, n at most 10 (its `failJobs` statement). */
+export function backOffSeconds(attempts: number): number {
+  return Math.exp(Math.min(attempts, 10));
+}
+
+/** Longest wait a receiver can ask for with Retry-After, in seconds: 24 h, so that it cannot park us for ever. */
+export const MAX_RETRY_AFTER_SECONDS = 24 * 60 * 60;
+
+/**
+ * Seconds the receiver asks us to wait: `Retry-After` of a 429 or 503, as delta-seconds or HTTP-date
+ * (RFC 9110 section 10.2.3). Null when absent, malformed or in the past.
+ */
+export function retryAfterSeconds(outcome: Outcome, now: Date): number | null {
+  const { response } = outcome;
+  if (response === null || (response.statusCode !== 429 && response.statusCode !== 503)) return null;
+  const value = response.headers.find(([name]) => name === 'retry-after')?.[1].trim();
+  if (value === undefined) return null;
+  const seconds = /^\d+$/.test(value) ? Number(value) : httpDateSeconds(value, now);
+  return seconds !== null && seconds > 0 ? Math.min(seconds, MAX_RETRY_AFTER_SECONDS) : null;
+}
+
+function httpDateSeconds(value: string, now: Date): number | null {
+  // Every HTTP-date form starts with a day's name; Date.parse alone would also take `-1` or `2099`.
+  if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(value)) return null;
+  const at = Date.parse(value);
+  return Number.isNaN(at) ? null : (at - now.getTime()) / 1000;
+}
+
+function finalReason(errorCode: AttemptErrorCode): FailureReason {
+  return errorCode === 'BLOCKED_ADDRESS' ? 'BLOCKED' : 'RETRIES_EXHAUSTED';
+}

@@ -1,0 +1,231 @@
+/** Attempts: recorded in batches together with the state they lead to, and read for the timeline. */
+import { asc, type SQL, sql } from 'drizzle-orm';
+import type { Header, Outcome } from '../domain/attempt.ts';
+import type { ContentMode, SpecVersion } from '../domain/envelope.ts';
+import { type AttemptCause, FINAL_STATES } from '../domain/invocation.ts';
+import type { Decision } from '../domain/retry.ts';
+import type { Executor } from './database.ts';
+import {
+  type CappedCount,
+  countRowsOf,
+  type Page,
+  type PageArgs,
+  readPages,
+  type Sort,
+  uuidArray,
+} from './pages.ts';
+import { attempts } from './schema.ts';
+
+export type AttemptRow = typeof attempts.$inferSelect;
+
+/** What a delivery came to: the attempt, if one was made, and what follows. */
+export interface Settlement {
+  readonly invocationId: string;
+  /** How many attempts were recorded when the delivery was loaded: the fence against a late result. */
+  readonly attemptsBefore: number;
+  readonly decision: Decision | { readonly kind: 'HOLD' };
+  readonly attempt: {
+    readonly cause: AttemptCause;
+    readonly url: string;
+    /** As sent, secret values masked. */
+    readonly headers: readonly Header[];
+    readonly bodySize: number;
+    readonly contentMode: ContentMode;
+    readonly specVersion: SpecVersion;
+    readonly outcome: Outcome;
+  } | null;
+}
+
+/** What the job that made the attempt has to do now. */
+export type Settled =
+  /** End: the invocation is finished, or a new job is planned. */
+  | 'DONE'
+  /** Fail, so that graphile-worker plans the retry. */
+  | 'RETRY_BY_QUEUE'
+  /** End: another process took the attempt over, this late result was discarded. */
+  | 'OVERTAKEN';
+
+/**
+ * Records `batch` in one statement: attempt row, invocation state, next job where it is ours to plan, announcement.
+ * A paused trigger's retry is held instead, a cancelled invocation keeps its state and only gains the attempt.
+ * `started_at` is the database's clock less the measured duration, so that clocks of workers do not matter.
+ */
+export async function settle(db: Executor, batch: readonly Settlement[]): Promise<readonly Settled[]> {
+  const rows = await db.execute<{ id: string; by_queue: boolean }>(sql`
+    with given as materialized (
+      select * from json_to_recordset(${JSON.stringify(batch.map(toRecord))}::json) as g(
+        invocation_id uuid, before smallint, change text, reason text, delay double precision, by_queue boolean,
+        attempted boolean, cause text, error_code text, error_message text, dns_ms real, connect_ms real,
+        tls_ms real, first_byte_ms real, total_ms real, url text, request_headers text, body_size integer,
+        content_mode text, spec_version text, response_status smallint, response_headers text, response_body text,
+        truncated boolean, remote_address text)
+    ),
+    judged as materialized (
+      select
+          g.*, i.status as previous, i.event_id, i.trigger_id, i.next_attempt_at as planned,
+          greatest(i.max_attempts - i.attempt_count - 1, 1) as jobs_left,
+          case
+            when i.status in (${FINAL_LIST}) then i.status
+            when g.change = 'SUCCEED' then 'SUCCEEDED'
+            when g.change = 'GIVE_UP' then 'FAILED'
+            when t.status = 'PAUSED' then 'HELD'
+            when g.change = 'HOLD' then 'PENDING'
+            else 'RETRYING'
+          end as status,
+          clock_timestamp() as moment
+        from given g
+        join herald.invocations i on i.id = g.invocation_id and i.attempt_count = g.before
+        join herald.triggers t on t.id = i.trigger_id
+        for update of i
+    ),
+    settled as (
+      update herald.invocations i
+        set
+          status = j.status,
+          failure_reason = case when j.status = 'FAILED' then coalesce(i.failure_reason, j.reason) end,
+          attempt_count = i.attempt_count + j.attempted::int,
+          next_attempt_at = case
+            when j.status in ('PENDING', 'RETRYING') then j.moment + coalesce(j.delay, 0) * interval '1 second' end,
+          updated_at = j.moment,
+          finished_at = case when j.status in (${FINAL_LIST}) then coalesce(i.finished_at, j.moment) end,
+          last_error_code = case when j.attempted then j.error_code else i.last_error_code end,
+          last_status_code = case when j.attempted then j.response_status else i.last_status_code end
+        from judged j
+        where i.id = j.invocation_id
+        returning i.id, i.next_attempt_at
+    ),
+    logged as (
+      insert into herald.attempts (
+        invocation_id, number, id, status, cause, error_code, error_message, started_at, finished_at, dns_ms,
+        connect_ms, tls_ms, first_byte_ms, total_ms, request_url, request_headers, request_body_size, content_mode,
+        spec_version, response_status, response_headers, response_body, response_body_truncated, remote_address)
+      select
+          j.invocation_id, j.before + 1, herald.uuid_v7(),
+          case when j.error_code is null then 'SUCCEEDED' else 'FAILED' end,
+          j.cause, j.error_code, j.error_message,
+          j.moment - j.total_ms * interval '1 millisecond', j.moment, j.dns_ms, j.connect_ms, j.tls_ms,
+          j.first_byte_ms, j.total_ms, j.url, j.request_headers, j.body_size, j.content_mode, j.spec_version,
+          j.response_status, j.response_headers, decode(j.response_body, 'base64'), j.truncated, j.remote_address
+        from judged j
+        where j.attempted
+    ),
+    planned as (
+      select count(*) from graphile_worker.add_jobs((
+        select array_agg((
+              'deliver', json_build_object('invocation', j.invocation_id), null,
+              case j.status when 'HELD' then 'infinity' else s.next_attempt_at end,
+              j.jobs_left, j.invocation_id::text, null, null
+            )::graphile_worker.job_spec)
+          from judged j
+          join settled s on s.id = j.invocation_id
+          where j.status in ('HELD', 'PENDING') or (j.status = 'RETRYING' and not j.by_queue)
+      ))
+    ),
+    recorded as (
+      insert into herald.changes (entries)
+      select json_agg(json_build_object(
+            'kind', 'INVOCATION', 'event', j.event_id, 'invocation', j.invocation_id, 'trigger', j.trigger_id,
+            'project', e.project, 'type', e.type,
+            'from', case when j.previous <> 'PENDING' then j.previous
+              when j.planned > j.moment then 'SCHEDULED' else 'QUEUED' end,
+            'to', case when j.status = 'PENDING' then 'QUEUED' else j.status end,
+            'attempt', case when j.attempted then j.before + 1 end))::text
+        from judged j
+        join herald.events e on e.id = j.event_id
+        having count(*) > 0
+    ),
+    announced as (
+      select herald.announce((select min(s.next_attempt_at) from settled s))
+    )
+    select j.invocation_id as id, j.by_queue and j.status = 'RETRYING' as by_queue
+      from judged j
+      cross join planned
+      cross join announced`);
+  const byId = new Map(rows.map((row) => [row.id, row.by_queue]));
+  return batch.map(({ invocationId }) => {
+    const byQueue = byId.get(invocationId);
+    if (byQueue === undefined) return 'OVERTAKEN';
+    return byQueue ? 'RETRY_BY_QUEUE' : 'DONE';
+  });
+}
+
+/** A page of each invocation's attempts, in the order of `invocationIds`; oldest attempt first. */
+export async function listAttemptsOf(
+  db: Executor,
+  invocationIds: readonly string[],
+  args: PageArgs,
+): Promise<readonly Page<AttemptRow>[]> {
+  const parents = { ids: invocationIds, foreignKey: attempts.invocationId };
+  return readPages(db, attempts, parents, args, BY_NUMBER, undefined);
+}
+
+/** How many attempts each invocation has, in the order of `invocationIds`. */
+export async function countAttemptsOf(
+  db: Executor,
+  invocationIds: readonly string[],
+): Promise<readonly CappedCount[]> {
+  return countRowsOf(db, attempts, { ids: invocationIds, foreignKey: attempts.invocationId }, undefined);
+}
+
+/** The attempt `number` of each pair, in any order; missing ones are absent. */
+export async function findAttempts(
+  db: Executor,
+  wanted: readonly { readonly invocationId: string; readonly number: number }[],
+): Promise<readonly AttemptRow[]> {
+  const ids = uuidArray(wanted.map(({ invocationId }) => invocationId));
+  const numbers = `{${wanted.map(({ number }) => number).join(',')}}`;
+  return db
+    .select()
+    .from(attempts)
+    .where(
+      sql`(${attempts.invocationId}, ${attempts.number}) in (select * from unnest(${ids}::uuid[], ${numbers}::smallint[]))`,
+    )
+    .orderBy(asc(attempts.number));
+}
+
+const FINAL_LIST: SQL = sql.raw(FINAL_STATES.map((state) => `'${state}'`).join(', '));
+
+const BY_NUMBER: Sort = {
+  name: 'NUMBER',
+  key: { expression: sql`${attempts.number}`, type: 'smallint' },
+  direction: 'ASC',
+};
+
+/** U+0000 or a lone surrogate in a message of a receiver's making would make Postgres refuse the whole batch. */
+const printable = (text: string): string => text.replaceAll('\0', '\uFFFD').toWellFormed();
+
+function toRecord({ invocationId, attemptsBefore, decision, attempt }: Settlement) {
+  const given = {
+    invocation_id: invocationId,
+    before: attemptsBefore,
+    change: decision.kind,
+    reason: decision.kind === 'GIVE_UP' ? decision.reason : null,
+    delay: decision.kind === 'RETRY' ? decision.delaySeconds : null,
+    by_queue: decision.kind === 'RETRY' && decision.by === 'QUEUE',
+    attempted: attempt !== null,
+  };
+  if (attempt === null) return given;
+  const { outcome } = attempt;
+  const { response, timings } = outcome;
+  return {
+    ...given,
+    cause: attempt.cause,
+    error_code: outcome.errorCode,
+    error_message: outcome.errorMessage === null ? null : printable(outcome.errorMessage),
+    dns_ms: timings.dnsMs,
+    connect_ms: timings.connectMs,
+    tls_ms: timings.tlsMs,
+    first_byte_ms: timings.firstByteMs,
+    total_ms: timings.totalMs,
+    url: attempt.url,
+    request_headers: JSON.stringify(attempt.headers),
+    body_size: attempt.bodySize,
+    content_mode: attempt.contentMode,
+    spec_version: attempt.specVersion,
+    response_status: response?.statusCode,
+    response_headers: response === null ? null : JSON.stringify(response.headers),
+    response_body: response?.body.toString('base64'),
+    truncated: response?.bodyTruncated,
+    remote_address: response?.remoteAddress,
+  };
+}

@@ -1,0 +1,245 @@
+/**
+ * The live feed: what has changed, in commit order, to every subscriber of this process, whichever process changed it.
+ * Position is a Postgres snapshot: each read returns exactly the rows that became visible since the one before, so a
+ * transaction that commits late is not skipped (a sequence number would skip it) and holds nobody up.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import { sql } from 'drizzle-orm';
+import type { InvocationStatus } from '../domain/invocation.ts';
+import type { Announcements } from './announcements.ts';
+import type { Database } from './database.ts';
+
+/** An entry of `herald.changes.entries`; ids are UUIDs, statuses exact at the moment of the change. */
+export type Change =
+  | {
+      readonly kind: 'EVENT_QUEUED';
+      readonly event: string;
+      readonly project: string;
+      readonly type: string;
+      /** How many triggers matched. */
+      readonly invocations: number;
+    }
+  | {
+      readonly kind: 'INVOCATION';
+      readonly event: string;
+      readonly invocation: string;
+      readonly trigger: string;
+      readonly project: string;
+      readonly type: string;
+      /** Null for a new invocation. */
+      readonly from: InvocationStatus | null;
+      readonly to: InvocationStatus;
+      /** Number of the attempt that caused the change, if any. */
+      readonly attempt: number | null;
+    };
+
+export type DatedChange = Change & { readonly at: Date };
+
+export interface WatchOptions<T> {
+  /** Items to begin with, read after the subscription stands, so that nothing falls between; read again after a miss. */
+  readonly start: () => Promise<Selection<T>>;
+  /** What the subscriber gets to see of some changes. Called one batch after the other. */
+  readonly select: (changes: readonly DatedChange[]) => Promise<Selection<T>>;
+  /** Tells the subscriber that updates were missed: it read too slowly, or too much happened at once. */
+  readonly missed: () => T;
+}
+
+export interface Selection<T> {
+  readonly items: readonly T[];
+  /** Whether the subscription ends after these items. */
+  readonly done?: boolean;
+}
+
+export interface ChangeFeed {
+  /** Live items until the caller stops reading (`return()`), `select` says done, or the feed closes. */
+  watch<T>(options: WatchOptions<T>): AsyncIterableIterator<T>;
+  /** Completes every subscription. */
+  close(): void;
+}
+
+/** Items a slow subscriber may have waiting before they are dropped and it is told so. */
+const BUFFER_SIZE = 1000;
+/** Rows of herald.changes a read may return; beyond it subscribers are told to read the state anew. */
+const READ_SIZE = 5000;
+const RETRY_MS = 500;
+
+export function createChangeFeed(db: Database, announcements: Announcements): ChangeFeed {
+  const subscribers = new Set<Subscriber>();
+  let position: string | null = null;
+  let reading: Promise<void> | null = null;
+  let behind = false;
+
+  /** Reads up to now; calls that come meanwhile share one further read. */
+  function read(): Promise<void> {
+    behind = true;
+    reading ??= (async () => {
+      while (behind && subscribers.size > 0) {
+        behind = false;
+        // While the database is away subscribers wait; the snapshot position lets nothing be skipped afterwards.
+        await readOnce().catch(() => {
+          behind = true;
+          return pause(RETRY_MS, undefined, { ref: false });
+        });
+      }
+      reading = null;
+    })();
+    return reading;
+  }
+
+  async function readOnce(): Promise<void> {
+    const since = position;
+    const rows = await readSince(db, since);
+    position = rows[0]?.snapshot ?? since;
+    if (since === null) return;
+    const changes = rows.flatMap(({ at, entries }) => (entries === null ? [] : parseEntries(entries, at)));
+    for (const subscriber of subscribers) {
+      if (rows.length > READ_SIZE) subscriber.miss();
+      else if (changes.length > 0) subscriber.take(changes);
+    }
+  }
+
+  const deafen = announcements.hear(() => {
+    if (subscribers.size > 0) void read();
+  });
+
+  return {
+    watch(options) {
+      // Nobody watched until now: what changed meanwhile is no concern of the first one to come.
+      if (subscribers.size === 0) position = null;
+      const { subscriber, iterator } = createSubscriber(options, () => subscribers.delete(subscriber));
+      subscribers.add(subscriber);
+      // The first read fixes the position; the start items are read after it.
+      read().then(() => subscriber.begin());
+      return iterator;
+    },
+    close() {
+      deafen();
+      for (const subscriber of subscribers) subscriber.end();
+    },
+  };
+}
+
+interface Subscriber {
+  begin(): void;
+  take(changes: readonly DatedChange[]): void;
+  miss(): void;
+  end(): void;
+}
+
+function createSubscriber<T>(options: WatchOptions<T>, leave: () => void) {
+  const ready: T[] = [];
+  let waitingReader: PromiseWithResolvers<IteratorResult<T>> | null = null;
+  let failure: unknown = null;
+  let ended = false;
+  let work = Promise.resolve();
+  let queuedBatches = 0;
+  let restarting = false;
+
+  const finish = (): void => {
+    if (ended) return;
+    ended = true;
+    leave();
+    waitingReader?.resolve({ done: true, value: undefined });
+    waitingReader = null;
+  };
+
+  const deliver = ({ items, done = false }: Selection<T>): void => {
+    for (const item of items) {
+      if (ended) return;
+      if (waitingReader !== null) {
+        waitingReader.resolve({ done: false, value: item });
+        waitingReader = null;
+      } else if (ready.push(item) > BUFFER_SIZE) {
+        ready.splice(0, ready.length, options.missed());
+      }
+    }
+    if (done) finish();
+  };
+
+  /** One after the other, so that items keep the order of the changes. */
+  const enqueue = (select: () => Promise<Selection<T>>): void => {
+    queuedBatches++;
+    work = work.then(async () => {
+      queuedBatches--;
+      if (ended) return;
+      try {
+        deliver(await select());
+      } catch (error) {
+        failure = error;
+        waitingReader?.reject(error);
+        waitingReader = null;
+        finish();
+      }
+    });
+  };
+
+  const subscriber: Subscriber = {
+    begin: () => enqueue(options.start),
+    take: (changes) => {
+      if (queuedBatches < BUFFER_SIZE) enqueue(() => options.select(changes));
+      else subscriber.miss();
+    },
+    miss: () => {
+      ready.length = 0;
+      deliver({ items: [options.missed()] });
+      if (restarting) return;
+      restarting = true;
+      // What was missed may have been the end: look at the state again.
+      enqueue(() => {
+        restarting = false;
+        return options.start();
+      });
+    },
+    end: finish,
+  };
+
+  const iterator: AsyncIterableIterator<T> = {
+    [Symbol.asyncIterator]: () => iterator,
+    async next() {
+      const item = ready.shift();
+      if (item !== undefined) return { done: false, value: item };
+      if (failure !== null) throw failure;
+      if (ended) return { done: true, value: undefined };
+      waitingReader ??= Promise.withResolvers<IteratorResult<T>>();
+      return waitingReader.promise;
+    },
+    async return() {
+      ready.length = 0;
+      finish();
+      return { done: true, value: undefined };
+    },
+  };
+  return { subscriber, iterator };
+}
+
+interface ChangeRow extends Record<string, unknown> {
+  readonly snapshot: string;
+  readonly at: string;
+  /** Null on the one row that says that nothing changed. */
+  readonly entries: string | null;
+}
+
+async function readSince(db: Database, position: string | null): Promise<readonly ChangeRow[]> {
+  if (position === null) {
+    return db.execute<ChangeRow>(
+      sql`select pg_current_snapshot()::text as snapshot, now() as at, null as entries`,
+    );
+  }
+  return db.execute<ChangeRow>(sql`
+    select pg_current_snapshot()::text as snapshot, c.at, c.entries
+      from (select) as always
+      left join lateral (
+        select c.at, c.entries, c.xid, c.id
+          from herald.changes c
+          where c.xid >= pg_snapshot_xmin(${position}::pg_snapshot)
+            and not pg_visible_in_snapshot(c.xid, ${position}::pg_snapshot)
+          order by c.xid, c.id
+          limit ${READ_SIZE + 1}
+      ) c on true
+      order by c.xid, c.id`);
+}
+
+function parseEntries(entries: string, at: string): readonly DatedChange[] {
+  const date = new Date(at);
+  return (JSON.parse(entries) as readonly Change[]).map((change) => ({ ...change, at: date }));
+}

@@ -1,0 +1,140 @@
+/** Opens the database and keeps the type of what is a transaction apart from the type of what is not. */
+import { sql } from 'drizzle-orm';
+import { drizzle, type PostgresJsDatabase, type PostgresJsTransaction } from 'drizzle-orm/postgres-js';
+import pg from 'pg';
+import postgres from 'postgres';
+import { AppError } from '../domain/errors.ts';
+
+/** Where Postgres is: a URL, or the directory of the embedded server's unix socket. */
+export type DatabaseAddress =
+  | { readonly url: string }
+  | {
+      readonly host: string;
+      readonly port: number;
+      readonly user: string;
+      readonly database: string;
+      readonly password?: string;
+    };
+
+/** A pool of connections. Statements on it commit one by one. */
+export type Database = PostgresJsDatabase<Record<string, never>> & { readonly $client: postgres.Sql };
+/** An open transaction: what is written with it commits or rolls back together. */
+export type Transaction = PostgresJsTransaction<Record<string, never>, Record<string, never>>;
+/** For reads, which may run in either. */
+export type Executor = Database | Transaction;
+
+export interface PoolOptions {
+  /** Shown in pg_stat_activity. */
+  readonly name: string;
+  /** Most connections. */
+  readonly max: number;
+  /** Session settings, e.g. `{ enable_seqscan: 'off' }`. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** A statement that runs longer is cancelled, in ms: no query of ours takes seconds, so it is stuck behind a lock. */
+const STATEMENT_TIMEOUT_MS = 30_000;
+const CONNECT_TIMEOUT_SECONDS = 10;
+/** How often a transaction that lost to another one (40001, 40P01) is run again before the caller hears of it. */
+const CONFLICT_RETRIES = 3;
+
+/**
+ * The address in a DATABASE_URL. libpq's way to name a unix socket, `postgres://me@/app?host=/run/postgresql`, is taken
+ * apart here: postgres.js does not know it.
+ */
+export function parseDatabaseUrl(text: string): DatabaseAddress {
+  // The host between @ and / may be missing, which URL refuses.
+  const url = URL.parse(text) ?? URL.parse(text.replace(/^(\w+:\/\/(?:[^/@]*@)?)(?=\/)/, '$1localhost'));
+  const host = url?.searchParams.get('host');
+  if (url === null || host == null) return { url: text };
+  const password = decodeURIComponent(url.password);
+  return {
+    host,
+    port: Number(url.searchParams.get('port') ?? (url.port || 5432)),
+    user: decodeURIComponent(url.username) || url.searchParams.get('user') || 'postgres',
+    database: decodeURIComponent(url.pathname.slice(1)) || 'postgres',
+    ...(password !== '' && { password }),
+  };
+}
+
+export function openDatabase(address: DatabaseAddress, options: PoolOptions): Database {
+  return drizzle(openClient(address, options)) as unknown as Database;
+}
+
+/** A bare postgres.js client, e.g. for LISTEN: drizzle rearranges the parsers of the client it is given. */
+export function openClient(address: DatabaseAddress, options: PoolOptions): postgres.Sql {
+  const settings = {
+    max: options.max,
+    connect_timeout: CONNECT_TIMEOUT_SECONDS,
+    // Plans are chosen once per connection; without this, a plan made on empty tables outlives them.
+    max_lifetime: 30 * 60,
+    onnotice: () => {},
+    connection: {
+      application_name: options.name,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      ...options.settings,
+    },
+  };
+  return 'url' in address ? postgres(address.url, settings) : postgres({ ...address, ...settings });
+}
+
+/** The pool graphile-worker works with; it speaks `pg`. */
+export function openWorkerPool(address: DatabaseAddress, options: PoolOptions): pg.Pool {
+  const where = 'url' in address ? { connectionString: address.url } : address;
+  const pool = new pg.Pool({ ...where, max: options.max, application_name: options.name });
+  // A connection that breaks while nobody uses it must not end the process; whoever uses it gets the error anyway.
+  pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
+/** Runs `work` in one transaction; runs it again where it lost against a concurrent one. */
+export async function inTransaction<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  for (let retry = 0; ; retry++) {
+    try {
+      return await db.transaction((tx) => work(tx as Transaction));
+    } catch (error) {
+      const lost = ['40001', '40P01'].includes(sqlState(error) ?? '');
+      if (!lost || retry === CONFLICT_RETRIES) throw error;
+    }
+  }
+}
+
+/** Resolves when the database answers. */
+export async function ping(db: Database): Promise<void> {
+  await db.execute(sql`select 1`);
+}
+
+/** The SQLSTATE or connection code behind an error of drizzle's or postgres.js's. */
+export function sqlState(error: unknown): string | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ('code' in cause && typeof cause.code === 'string') return cause.code;
+  }
+  return undefined;
+}
+
+/** Name of the constraint an error is about. */
+export function constraintOf(error: unknown): string | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ('constraint_name' in cause && typeof cause.constraint_name === 'string') return cause.constraint_name;
+  }
+  return undefined;
+}
+
+/** Classes of failure that mean "the database is away or full": nothing was stored, try again later. */
+const UNAVAILABLE =
+  /^(?:08|53|57P|25006|55P03|57014|CONNECTION_|CONNECT_TIMEOUT|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|40001|40P01)/;
+
+/** `error` as callers should hear it: UNAVAILABLE where the database is away, INVALID for U+0000, else unchanged. */
+export function translateDatabaseError(error: unknown): unknown {
+  if (error instanceof AppError) return error;
+  const state = sqlState(error);
+  if (state === undefined) return error;
+  if (UNAVAILABLE.test(state)) {
+    return new AppError('UNAVAILABLE', 'the database is not available; nothing was stored, try again later', {
+      cause: error,
+    });
+  }
+  if (state === '22021') return new AppError('INVALID', 'expected text without U+0000', { cause: error });
+  return error;
+}

@@ -1,0 +1,44 @@
+/** The one row about this installation: its CloudEvents source, and proof of its encryption key. */
+import { sql } from 'drizzle-orm';
+import { StartupError } from '../domain/errors.ts';
+import type { Database } from './database.ts';
+import { installation } from './schema.ts';
+import type { SecretBox } from './secrets.ts';
+
+const CHECK_PLACE = 'installation.singleton.encryption_check';
+const CHECK_TEXT = Buffer.from('herald');
+
+export interface Installation {
+  /** CloudEvents `source` of events that name none. */
+  readonly source: string;
+}
+
+/**
+ * Reads the row, after writing `source` where the configuration gives one.
+ * Errors: StartupError where the secrets in this database were encrypted with another key.
+ */
+export async function readInstallation(
+  db: Database,
+  secrets: SecretBox,
+  source: string | null,
+): Promise<Installation> {
+  // The first process to come leaves its proof; later ones must be able to read it.
+  await db
+    .update(installation)
+    .set({ encryptionCheck: secrets.seal(CHECK_PLACE, CHECK_TEXT) })
+    .where(sql`${installation.encryptionCheck} is null`);
+  if (source !== null) await db.update(installation).set({ source });
+  const [row] = await db.select().from(installation);
+  if (row === undefined)
+    throw new StartupError('The table herald.installation is empty; restore it from a backup.');
+  try {
+    secrets.open(CHECK_PLACE, row.encryptionCheck ?? '');
+  } catch (error) {
+    throw new StartupError(
+      'The secrets in this database were encrypted with another key: set ENCRYPTION_KEY to that key, ' +
+        'or point DATA_DIR at the directory that holds it (file encryption-key).',
+      { cause: error },
+    );
+  }
+  return { source: row.source };
+}

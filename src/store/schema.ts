@@ -1,0 +1,312 @@
+/**
+ * The tables, all in the Postgres schema `herald`. Times are `timestamptz(3)`: exactly what a JavaScript Date and a
+ * DateTime hold, so that a cursor made from a row finds that row again.
+ *
+ * Foreign keys stand between the tables that people change. The tables that every event writes (events, invocations,
+ * attempts) have none: each would lock the same project and trigger rows in every transaction, and only
+ * `herald.queue_events` and `settle` insert there, in the statement that makes or finds the parent row.
+ */
+import { type SQL, sql } from 'drizzle-orm';
+import {
+  bigint,
+  boolean,
+  check,
+  customType,
+  index,
+  integer,
+  pgSchema,
+  primaryKey,
+  real,
+  smallint,
+  text,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core';
+import { ATTEMPT_ERROR_CODES } from '../domain/attempt.ts';
+import { CONTENT_MODES, SPEC_VERSIONS } from '../domain/envelope.ts';
+import { EVENT_ORIGINS } from '../domain/event.ts';
+import {
+  ATTEMPT_CAUSES,
+  ATTEMPT_STATUSES,
+  FAILURE_REASONS,
+  FINAL_STATES,
+  INVOCATION_STATES,
+} from '../domain/invocation.ts';
+import { SIGNATURE_ALGORITHMS, TRIGGER_STATUS_REASONS, TRIGGER_STATUSES } from '../domain/trigger.ts';
+
+export const herald = pgSchema('herald');
+
+const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
+const xid8 = customType<{ data: string }>({ dataType: () => 'xid8' });
+/** `text` rather than jsonb: kept as written, never rearranged. */
+const jsonText = <T>() =>
+  customType<{ data: T; driverData: string }>({
+    dataType: () => 'text',
+    toDriver: (value) => JSON.stringify(value),
+    fromDriver: (value) => JSON.parse(value) as T,
+  });
+const timestamptz = customType<{ data: Date; driverData: string }>({
+  dataType: () => 'timestamptz(3)',
+  toDriver: (value) => value.toISOString(),
+  fromDriver: (value) => new Date(value),
+});
+
+/** `column in ('A', 'B')` for a CHECK; the values are our own constants. */
+const oneOf = (column: SQL | { name: string }, values: readonly string[]): SQL =>
+  sql`${column} in (${sql.raw(values.map((value) => `'${value}'`).join(', '))})`;
+
+/** One row: what this installation is. */
+export const installation = herald.table(
+  'installation',
+  {
+    singleton: boolean().primaryKey().default(true),
+    /** CloudEvents `source` of events that name none. */
+    source: text().notNull(),
+    /** Proof that a process holds the key our secrets are encrypted with. */
+    encryptionCheck: text('encryption_check'),
+    createdAt: timestamptz('created_at').notNull().default(sql`now()`),
+  },
+  (table) => [check('installation_is_one_row', sql`${table.singleton}`)],
+);
+
+export const projects = herald.table('projects', {
+  name: text().primaryKey(),
+  createdAt: timestamptz('created_at').notNull().default(sql`now()`),
+});
+
+/** A header of a trigger's own; a secret one's value is ciphertext. */
+export interface StoredHeader {
+  readonly name: string;
+  readonly value: string;
+  readonly secret: boolean;
+}
+
+export const triggers = herald.table(
+  'triggers',
+  {
+    id: uuid().primaryKey(),
+    project: text()
+      .notNull()
+      .references(() => projects.name),
+    name: text().notNull(),
+    description: text(),
+    type: text().notNull(),
+    url: text().notNull(),
+    retries: integer().notNull(),
+    timeoutMs: integer('timeout_ms').notNull(),
+    /** Seconds; null for the queue's back-off. */
+    retrySchedule: integer('retry_schedule').array(),
+    status: text({ enum: TRIGGER_STATUSES }).notNull().default('ACTIVE'),
+    statusReason: text('status_reason', { enum: TRIGGER_STATUS_REASONS }),
+    statusChangedAt: timestamptz('status_changed_at').notNull().default(sql`now()`),
+    contentMode: text('content_mode', { enum: CONTENT_MODES }).notNull(),
+    specVersion: text('spec_version', { enum: SPEC_VERSIONS }).notNull(),
+    headers: jsonText<readonly StoredHeader[]>()('headers').notNull(),
+    /** Grows with every change; deliveries use it to know whether the settings they cached still hold. */
+    version: integer().notNull().default(1),
+    createdAt: timestamptz('created_at').notNull().default(sql`now()`),
+    updatedAt: timestamptz('updated_at').notNull().default(sql`now()`),
+    /** A deleted trigger's row stays: its invocations may still be delivered (PendingPolicy FINISH). */
+    deletedAt: timestamptz('deleted_at'),
+  },
+  (table) => [
+    check('triggers_status_is_known', oneOf(table.status, TRIGGER_STATUSES)),
+    check('triggers_status_reason_is_known', oneOf(table.statusReason, TRIGGER_STATUS_REASONS)),
+    check(
+      'triggers_active_has_no_reason',
+      sql`(${table.status} = 'ACTIVE') = (${table.statusReason} is null)`,
+    ),
+    check('triggers_content_mode_is_known', oneOf(table.contentMode, CONTENT_MODES)),
+    check('triggers_spec_version_is_known', oneOf(table.specVersion, SPEC_VERSIONS)),
+    check('triggers_retries_in_range', sql`${table.retries} between 0 and 1000`),
+    check('triggers_timeout_in_range', sql`${table.timeoutMs} > 0`),
+    uniqueIndex('triggers_name_is_taken_once')
+      .on(table.project, table.name)
+      .where(sql`${table.deletedAt} is null`),
+    index('triggers_by_type').on(table.project, table.type).where(sql`${table.deletedAt} is null`),
+  ],
+);
+
+export const signingKeys = herald.table(
+  'signing_keys',
+  {
+    id: uuid().primaryKey(),
+    triggerId: uuid('trigger_id')
+      .notNull()
+      .references(() => triggers.id),
+    algorithm: text({ enum: SIGNATURE_ALGORITHMS }).notNull(),
+    /** `v1.<keyId>.<nonce>.<ciphertext>.<tag>` (security.md, "Secrets"). */
+    secret: text().notNull(),
+    createdAt: timestamptz('created_at').notNull().default(sql`now()`),
+    /** When the key stops signing; null for the current one. */
+    expiresAt: timestamptz('expires_at'),
+  },
+  (table) => [
+    check('signing_keys_algorithm_is_known', oneOf(table.algorithm, SIGNATURE_ALGORITHMS)),
+    check('signing_keys_secret_is_encrypted', sql`${table.secret} like 'v1.%'`),
+    index('signing_keys_by_trigger').on(table.triggerId),
+  ],
+);
+
+export const events = herald.table(
+  'events',
+  {
+    id: uuid().primaryKey(),
+    project: text().notNull(),
+    type: text().notNull(),
+    source: text().notNull(),
+    /** The payload's exact JSON text; null once retention removed it. */
+    data: text(),
+    dataSize: integer('data_size').notNull(),
+    receivedAt: timestamptz('received_at').notNull(),
+    dueAt: timestamptz('due_at').notNull(),
+    origin: text({ enum: EVENT_ORIGINS }).notNull(),
+    idempotencyKey: text('idempotency_key'),
+    traceparent: text(),
+    tracestate: text(),
+    replayOf: uuid('replay_of'),
+    /** How many triggers matched; 0 makes the event UNMATCHED. */
+    invocationCount: integer('invocation_count').notNull(),
+  },
+  (table) => [
+    check('events_type_has_1_to_255_characters', sql`char_length(${table.type}) between 1 and 255`),
+    check('events_origin_is_known', oneOf(table.origin, EVENT_ORIGINS)),
+    index('events_by_type').on(table.type, table.id),
+    index('events_by_due').on(table.dueAt, table.id),
+    index('events_unmatched').on(table.id).where(sql`${table.invocationCount} = 0`),
+  ],
+);
+
+const unfinished = sql.raw(`status not in (${FINAL_STATES.map((state) => `'${state}'`).join(', ')})`);
+
+export const invocations = herald.table(
+  'invocations',
+  {
+    id: uuid().primaryKey(),
+    eventId: uuid('event_id').notNull(),
+    triggerId: uuid('trigger_id').notNull(),
+    /** The trigger's name when the event was queued. */
+    triggerName: text('trigger_name').notNull(),
+    status: text({ enum: INVOCATION_STATES }).notNull(),
+    failureReason: text('failure_reason', { enum: FAILURE_REASONS }),
+    attemptCount: smallint('attempt_count').notNull().default(0),
+    maxAttempts: smallint('max_attempts').notNull(),
+    nextAttemptAt: timestamptz('next_attempt_at'),
+    createdAt: timestamptz('created_at').notNull(),
+    updatedAt: timestamptz('updated_at').notNull(),
+    finishedAt: timestamptz('finished_at'),
+    lastErrorCode: text('last_error_code', { enum: ATTEMPT_ERROR_CODES }),
+    lastStatusCode: smallint('last_status_code'),
+  },
+  (table) => [
+    check('invocations_status_is_known', oneOf(table.status, INVOCATION_STATES)),
+    check(
+      'invocations_final_means_finished',
+      sql`(${oneOf(table.status, FINAL_STATES)}) = (${table.finishedAt} is not null)`,
+    ),
+    check(
+      'invocations_failed_has_a_reason',
+      sql`(${table.status} = 'FAILED') = (${table.failureReason} is not null)`,
+    ),
+    check('invocations_failure_reason_is_known', oneOf(table.failureReason, FAILURE_REASONS)),
+    check(
+      'invocations_waiting_has_a_next_attempt',
+      sql`(${table.status} in ('PENDING', 'RETRYING')) = (${table.nextAttemptAt} is not null)`,
+    ),
+    check(
+      'invocations_attempts_within_maximum',
+      sql`${table.attemptCount} between 0 and ${table.maxAttempts}`,
+    ),
+    index('invocations_by_event').on(table.eventId),
+    index('invocations_by_trigger').on(table.triggerId, table.id),
+    index('invocations_unfinished').on(table.nextAttemptAt, table.id).where(unfinished),
+    index('invocations_failed').on(table.id).where(sql`${table.status} = 'FAILED'`),
+  ],
+);
+
+export const attempts = herald.table(
+  'attempts',
+  {
+    invocationId: uuid('invocation_id').notNull(),
+    /** 1 for the first attempt. */
+    number: smallint().notNull(),
+    id: uuid().notNull(),
+    status: text({ enum: ATTEMPT_STATUSES }).notNull(),
+    cause: text({ enum: ATTEMPT_CAUSES }).notNull(),
+    errorCode: text('error_code', { enum: ATTEMPT_ERROR_CODES }),
+    errorMessage: text('error_message'),
+    startedAt: timestamptz('started_at').notNull(),
+    finishedAt: timestamptz('finished_at'),
+    dnsMs: real('dns_ms'),
+    connectMs: real('connect_ms'),
+    tlsMs: real('tls_ms'),
+    firstByteMs: real('first_byte_ms'),
+    totalMs: real('total_ms'),
+    requestUrl: text('request_url').notNull(),
+    /** JSON array of [name, value], secret values masked. */
+    requestHeaders: jsonText<readonly (readonly [string, string])[]>()('request_headers').notNull(),
+    requestBodySize: integer('request_body_size').notNull(),
+    /** With the event, these two say what the body was. */
+    contentMode: text('content_mode', { enum: CONTENT_MODES }).notNull(),
+    specVersion: text('spec_version', { enum: SPEC_VERSIONS }).notNull(),
+    responseStatus: smallint('response_status'),
+    responseHeaders: jsonText<readonly (readonly [string, string])[]>()('response_headers'),
+    responseBody: bytea('response_body'),
+    responseBodyTruncated: boolean('response_body_truncated'),
+    remoteAddress: text('remote_address'),
+  },
+  (table) => [
+    primaryKey({ columns: [table.invocationId, table.number] }),
+    check('attempts_status_is_known', oneOf(table.status, ATTEMPT_STATUSES)),
+    check('attempts_cause_is_known', oneOf(table.cause, ATTEMPT_CAUSES)),
+    check('attempts_error_code_is_known', oneOf(table.errorCode, ATTEMPT_ERROR_CODES)),
+    check(
+      'attempts_failure_has_a_code',
+      sql`(${table.status} in ('FAILED', 'ABANDONED')) = (${table.errorCode} is not null)`,
+    ),
+    check('attempts_running_has_no_end', sql`(${table.status} = 'RUNNING') = (${table.finishedAt} is null)`),
+    check('attempts_number_counts_from_1', sql`${table.number} >= 1`),
+  ],
+);
+
+/**
+ * What changed, one row a transaction, for live readers. `xid` says which transaction, so that a reader can ask for
+ * exactly the rows that became visible between two of its snapshots: numbers alone skip late commits.
+ */
+export const changes = herald.table(
+  'changes',
+  {
+    id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+    xid: xid8().notNull().default(sql`pg_current_xact_id()`),
+    at: timestamptz().notNull().default(sql`now()`),
+    /** JSON array of `Change` (changes.ts). */
+    entries: text().notNull(),
+  },
+  (table) => [index('changes_by_transaction').on(table.xid, table.id), index('changes_by_time').on(table.at)],
+);
+
+/** First answers, to repeat when the same call comes again. */
+export const idempotencyKeys = herald.table(
+  'idempotency_keys',
+  {
+    project: text().notNull(),
+    key: text().notNull(),
+    /** SHA-256 of what was asked. */
+    fingerprint: bytea().notNull(),
+    eventId: uuid('event_id').notNull(),
+    createdAt: timestamptz('created_at').notNull().default(sql`now()`),
+  },
+  (table) => [
+    primaryKey({ columns: [table.project, table.key] }),
+    index('idempotency_keys_by_age').on(table.createdAt),
+  ],
+);
+
+/** Worker processes. Each holds an advisory lock made from its pool id for as long as it lives (workers.ts). */
+export const workers = herald.table('workers', {
+  /** graphile-worker's `locked_by` for this process. */
+  poolId: text('pool_id').primaryKey(),
+  /** Host and process id, for people. */
+  name: text().notNull(),
+  startedAt: timestamptz('started_at').notNull().default(sql`now()`),
+});

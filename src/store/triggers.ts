@@ -1,0 +1,279 @@
+/** Triggers and their signing keys. */
+import { and, asc, eq, ilike, inArray, isNull, or, type SQL, sql } from 'drizzle-orm';
+import type { TriggerStatus, TriggerStatusReason } from '../domain/trigger.ts';
+import type { Executor, Transaction } from './database.ts';
+import {
+  type CappedCount,
+  countRows,
+  type Page,
+  type PageArgs,
+  readPage,
+  type Sort,
+  uuidArray,
+} from './pages.ts';
+import { invocations, projects, signingKeys, triggers } from './schema.ts';
+
+export type TriggerRow = typeof triggers.$inferSelect;
+export type NewTriggerRow = typeof triggers.$inferInsert;
+export type SigningKeyRow = typeof signingKeys.$inferSelect;
+
+/** A new UUIDv7 of the database's making. */
+export async function newId(db: Executor): Promise<string> {
+  const [row] = await db.execute<{ id: string }>(sql`select herald.uuid_v7() as id`);
+  if (row === undefined) throw new Error('herald.uuid_v7() returned no row');
+  return row.id;
+}
+
+/** Makes sure the project exists. */
+export async function ensureProject(tx: Transaction, name: string): Promise<void> {
+  await tx.insert(projects).values({ name }).onConflictDoNothing();
+}
+
+export async function projectExists(db: Executor, name: string): Promise<boolean> {
+  const rows = await db.select({ name: projects.name }).from(projects).where(eq(projects.name, name));
+  return rows.length > 0;
+}
+
+export async function insertTrigger(tx: Transaction, row: NewTriggerRow): Promise<TriggerRow> {
+  const [inserted] = await tx.insert(triggers).values(row).returning();
+  if (inserted === undefined) throw new Error('inserting a trigger returned no row');
+  return inserted;
+}
+
+export async function insertSigningKey(tx: Transaction, row: typeof signingKeys.$inferInsert): Promise<void> {
+  await tx.insert(signingKeys).values(row);
+}
+
+/** Locks the trigger's row for the rest of the transaction; null when there is none (any more). */
+export async function lockTrigger(tx: Transaction, id: string): Promise<TriggerRow | null> {
+  const [row] = await tx
+    .select()
+    .from(triggers)
+    .where(and(eq(triggers.id, id), isNull(triggers.deletedAt)))
+    .for('update');
+  return row ?? null;
+}
+
+/** Writes `changes` and counts the version up. */
+export async function updateTrigger(
+  tx: Transaction,
+  id: string,
+  changes: Partial<NewTriggerRow>,
+): Promise<TriggerRow> {
+  const [row] = await tx
+    .update(triggers)
+    .set({ ...changes, version: sql`${triggers.version} + 1`, updatedAt: sql`now()` })
+    .where(eq(triggers.id, id))
+    .returning();
+  if (row === undefined) throw new Error(`trigger ${id} vanished while its row was locked`);
+  return row;
+}
+
+/** Triggers by id, deleted ones included, in any order; missing ones are absent. */
+export async function findTriggers(db: Executor, ids: readonly string[]): Promise<readonly TriggerRow[]> {
+  return db
+    .select()
+    .from(triggers)
+    .where(sql`${triggers.id} = any(${sql.param(uuidArray(ids))}::uuid[])`);
+}
+
+export async function findTriggerByName(
+  db: Executor,
+  project: string,
+  name: string,
+): Promise<TriggerRow | null> {
+  const [row] = await db
+    .select()
+    .from(triggers)
+    .where(and(eq(triggers.project, project), eq(triggers.name, name), isNull(triggers.deletedAt)));
+  return row ?? null;
+}
+
+/** The live signing keys of each trigger, current first. */
+export async function findSigningKeys(
+  db: Executor,
+  triggerIds: readonly string[],
+): Promise<readonly SigningKeyRow[]> {
+  return db
+    .select()
+    .from(signingKeys)
+    .where(
+      and(
+        inArray(signingKeys.triggerId, [...triggerIds]),
+        or(isNull(signingKeys.expiresAt), sql`${signingKeys.expiresAt} > now()`),
+      ),
+    )
+    .orderBy(sql`${signingKeys.expiresAt} desc nulls first`, asc(signingKeys.id));
+}
+
+export interface TriggerFilter {
+  readonly project?: string | null | undefined;
+  /** Those the caller may see; null for all. */
+  readonly projects?: readonly string[] | null | undefined;
+  readonly type?: string | null | undefined;
+  readonly status?: readonly TriggerStatus[] | null | undefined;
+  readonly search?: string | null | undefined;
+}
+
+export interface TriggerOrder {
+  readonly field: 'NAME' | 'CREATED_AT' | 'UPDATED_AT';
+  readonly direction: 'ASC' | 'DESC';
+}
+
+export async function listTriggers(
+  db: Executor,
+  filter: TriggerFilter,
+  order: TriggerOrder,
+  args: PageArgs,
+): Promise<Page<TriggerRow>> {
+  return readPage(db, triggers, args, triggerSort(order), triggerCondition(filter));
+}
+
+export async function countTriggers(db: Executor, filter: TriggerFilter): Promise<CappedCount> {
+  return countRows(db, triggers, triggerCondition(filter));
+}
+
+/** Status and reason of a trigger that stops or starts delivering. */
+export interface StatusChange {
+  readonly status: TriggerStatus;
+  readonly statusReason: TriggerStatusReason | null;
+}
+
+/**
+ * Holds the trigger's waiting invocations: their jobs move out of the way, to `infinity`. Those whose attempt is in
+ * flight are held when it ends (`settle`). Returns how many were held.
+ */
+export async function holdInvocations(tx: Transaction, triggerId: string): Promise<number> {
+  return moveInvocations(tx, triggerId, {
+    from: sql`('PENDING', 'RETRYING')`,
+    set: sql`status = 'HELD', next_attempt_at = null`,
+    runAt: sql`'infinity'::timestamptz`,
+  });
+}
+
+/** Lets the trigger's held invocations go, at their due time where that is still ahead. Returns how many. */
+export async function releaseInvocations(tx: Transaction, triggerId: string): Promise<number> {
+  return moveInvocations(tx, triggerId, {
+    from: sql`('HELD')`,
+    set: sql`status = 'PENDING', next_attempt_at = greatest(
+      date_trunc('milliseconds', clock_timestamp()), (select e.due_at from herald.events e where e.id = i.event_id))`,
+    runAt: sql`m.next_attempt_at`,
+  });
+}
+
+/** Cancels the trigger's unfinished invocations and takes their jobs away. Returns how many. */
+export async function cancelInvocations(tx: Transaction, triggerId: string): Promise<number> {
+  const [row] = await tx.execute<{ count: number }>(sql`
+    with before as materialized (
+      select i.id, i.status, i.next_attempt_at from herald.invocations i
+        where i.trigger_id = ${triggerId} and i.status not in ('SUCCEEDED', 'FAILED', 'CANCELLED')
+        order by i.id
+        for update
+    ),
+    moved as (
+      update herald.invocations i
+        set status = 'CANCELLED', next_attempt_at = null, finished_at = now(), updated_at = now()
+        from before b
+        where i.id = b.id
+        returning i.id, i.event_id, i.trigger_id, i.status, i.next_attempt_at
+    ),
+    removed as (
+      delete from graphile_worker._private_jobs j using moved m where j.key = m.id::text and j.locked_at is null
+    ),
+    ${recordChanges}
+    select (select count(*)::int from moved) as count, herald.announce()`);
+  return row?.count ?? 0;
+}
+
+/** Gives the trigger's unfinished invocations as many attempts as its new number of retries allows. */
+export async function changeMaxAttempts(
+  tx: Transaction,
+  triggerId: string,
+  difference: number,
+): Promise<void> {
+  await tx
+    .update(invocations)
+    .set({
+      maxAttempts: sql`greatest(${invocations.maxAttempts} + ${difference}, ${invocations.attemptCount} + 1)`,
+    })
+    .where(
+      and(
+        eq(invocations.triggerId, triggerId),
+        sql`${invocations.status} not in ('SUCCEEDED', 'FAILED', 'CANCELLED')`,
+      ),
+    );
+}
+
+/** What `before` and `moved` did, as a row of herald.changes. */
+const recordChanges = sql`
+    recorded as (
+      insert into herald.changes (entries)
+      select json_agg(json_build_object(
+            'kind', 'INVOCATION', 'event', m.event_id, 'invocation', m.id, 'trigger', m.trigger_id,
+            'project', e.project, 'type', e.type,
+            'from', case when b.status <> 'PENDING' then b.status
+              when b.next_attempt_at > now() then 'SCHEDULED' else 'QUEUED' end,
+            'to', case when m.status <> 'PENDING' then m.status
+              when m.next_attempt_at > clock_timestamp() then 'SCHEDULED' else 'QUEUED' end,
+            'attempt', null))::text
+        from moved m
+        join before b on b.id = m.id
+        join herald.events e on e.id = m.event_id
+        having count(*) > 0
+    )`;
+
+async function moveInvocations(
+  tx: Transaction,
+  triggerId: string,
+  move: { readonly from: SQL; readonly set: SQL; readonly runAt: SQL },
+): Promise<number> {
+  const [row] = await tx.execute<{ count: number }>(sql`
+    with before as materialized (
+      select i.id, i.status, i.next_attempt_at from herald.invocations i
+        where i.trigger_id = ${triggerId} and i.status in ${move.from}
+        order by i.id
+        for update
+    ),
+    moved as (
+      update herald.invocations i set ${move.set}, updated_at = now()
+        from before b
+        where i.id = b.id
+        returning i.id, i.event_id, i.trigger_id, i.status, i.next_attempt_at, i.max_attempts - i.attempt_count as left
+    ),
+    -- A job whose attempt is in flight keeps its row; settle re-plans it.
+    planned as (
+      update graphile_worker._private_jobs j
+        set run_at = ${move.runAt}, attempts = 0, max_attempts = greatest(m.left, 1), updated_at = now()
+        from moved m
+        where j.key = m.id::text and j.locked_at is null
+    ),
+    ${recordChanges}
+    select (select count(*)::int from moved) as count,
+      herald.announce((select min(m.next_attempt_at) from moved m))`);
+  return row?.count ?? 0;
+}
+
+function triggerSort({ field, direction }: TriggerOrder): Sort {
+  switch (field) {
+    case 'NAME':
+      return { name: field, key: { expression: sql`${triggers.name}`, type: 'text' }, direction };
+    case 'CREATED_AT':
+      return { name: field, key: null, direction };
+    case 'UPDATED_AT':
+      return { name: field, key: { expression: sql`${triggers.updatedAt}`, type: 'timestamptz' }, direction };
+  }
+}
+
+function triggerCondition({ project, projects, type, status, search }: TriggerFilter): SQL | undefined {
+  const pattern = search == null ? null : `%${search.replace(/[\\%_]/g, '\\$&')}%`;
+  return and(
+    isNull(triggers.deletedAt),
+    project == null ? undefined : eq(triggers.project, project),
+    projects == null ? undefined : inArray(triggers.project, [...projects]),
+    type == null ? undefined : eq(triggers.type, type),
+    status == null ? undefined : inArray(triggers.status, [...status]),
+    pattern === null
+      ? undefined
+      : or(ilike(triggers.name, pattern), ilike(triggers.url, pattern), ilike(triggers.description, pattern)),
+  );
+}

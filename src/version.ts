@@ -1,0 +1,7 @@
+/** This release, as package.json says it. */
+import { readFileSync } from 'node:fs';
+
+const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  readonly version: string;
+};
+export const VERSION = manifest.version;

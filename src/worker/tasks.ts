@@ -1,0 +1,26 @@
+/** The queue's tasks. There is one: deliver an invocation. */
+import type { JobHelpers, TaskList } from 'graphile-worker';
+import type { Deliver } from '../actions/deliver-invocation.ts';
+
+/** Name of the task in graphile-worker's tables; `herald.queue_events` and `settle` write it. */
+export const DELIVER = 'deliver';
+
+/** Tells graphile-worker to run the job again after its back-off. Not an error of ours: it has no stack. */
+export class RetryLater extends Error {
+  override readonly name = 'RetryLater';
+
+  constructor() {
+    super('the attempt failed and is retried; see herald.attempts for why');
+    delete this.stack;
+  }
+}
+
+export function createTasks(deliver: Deliver): TaskList {
+  return {
+    async [DELIVER](payload: unknown, { job }: JobHelpers) {
+      const { invocation: invocationId } = payload as { readonly invocation: string };
+      const result = await deliver({ invocationId, attempts: job.attempts, maxAttempts: job.max_attempts });
+      if (result === 'RETRY') throw new RetryLater();
+    },
+  };
+}

@@ -1,0 +1,69 @@
+/**
+ * Wakes the queue when a job falls due. graphile-worker polls for future jobs every two seconds; this knows the next
+ * due time instead: from announcements, and from one indexed look at the queue each time that time has come.
+ */
+import type { Announcements } from '../store/announcements.ts';
+
+export interface WakerOptions {
+  readonly announcements: Announcements;
+  /** When the next job falls due and the database's time, in epoch milliseconds. */
+  readonly readNextDue: () => Promise<{ readonly due: number | null; readonly now: number }>;
+  /** Makes the queue look for jobs now. */
+  readonly wake: () => void;
+}
+
+/** Shortest time between two wake-ups in ms: due times closer together are fetched together. */
+const MIN_INTERVAL_MS = 5;
+/** Longest timer in ms; also how soon a due time shows up that no announcement told of. */
+const MAX_WAIT_MS = 30_000;
+
+export function createWaker({ announcements, readNextDue, wake }: WakerOptions): { stop(): void } {
+  let timer: NodeJS.Timeout | null = null;
+  let plannedFor = Number.POSITIVE_INFINITY;
+  /** The database's clock less our monotonic one: due times are the database's. */
+  let clockOffset: number | null = null;
+  let stopped = false;
+
+  const databaseNow = (offset: number): number => performance.now() + offset;
+
+  function plan(due: number): void {
+    if (stopped || clockOffset === null) return;
+    plannedFor = due;
+    if (timer !== null) clearTimeout(timer);
+    const wait = Math.min(Math.max(due - databaseNow(clockOffset), MIN_INTERVAL_MS), MAX_WAIT_MS);
+    timer = setTimeout(wakeAndLookAhead, wait);
+  }
+
+  async function wakeAndLookAhead(): Promise<void> {
+    wake();
+    await lookAhead();
+  }
+
+  async function lookAhead(): Promise<void> {
+    plannedFor = Number.POSITIVE_INFINITY;
+    const askedAt = performance.now();
+    try {
+      const { due, now } = await readNextDue();
+      // The answer was read somewhere between question and answer; half-way is the best guess.
+      clockOffset = now - (askedAt + performance.now()) / 2;
+      if ((due ?? Number.POSITIVE_INFINITY) < plannedFor) plan(due ?? now + MAX_WAIT_MS);
+      else if (due === null && plannedFor === Number.POSITIVE_INFINITY) plan(now + MAX_WAIT_MS);
+    } catch {
+      // The database is away. graphile-worker's own polling goes on; look again in a while.
+      if (!stopped) timer = setTimeout(lookAhead, 1000);
+    }
+  }
+
+  const deafen = announcements.hear(({ nextDue }) => {
+    if (nextDue !== null && nextDue.getTime() < plannedFor) plan(nextDue.getTime());
+  });
+  void lookAhead();
+
+  return {
+    stop() {
+      stopped = true;
+      deafen();
+      if (timer !== null) clearTimeout(timer);
+    },
+  };
+}

@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { readConfig, SETTINGS } from '../src/config.ts';
+
+test('an empty environment is a working configuration, closed to the outside', () => {
+  const config = readConfig({});
+  expect(config).toMatchObject({
+    host: '127.0.0.1',
+    port: 4000,
+    databaseUrl: null,
+    auth: 'on',
+    dataDir: '.herald',
+  });
+  expect([...config.roles]).toEqual(['api', 'worker']);
+  expect(config.egress).toEqual({ mode: 'private', allowCidrs: [] });
+});
+
+test('auto egress is public once the API is reachable from elsewhere', () => {
+  expect(readConfig({ HOST: '0.0.0.0' }).egress.mode).toBe('public');
+  expect(readConfig({ HOST: '0.0.0.0', EGRESS: 'private' }).egress.mode).toBe('private');
+});
+
+test('all mistakes are reported at once, without the value of a secret', () => {
+  const read = () =>
+    readConfig({
+      PORT: '99999',
+      ROLES: 'api,wurker',
+      ADMIN_TOKEN: 'geheim',
+      LOG_LEVEL: 'loud',
+      HOST: '0.0.0.0',
+      AUTH: 'off',
+    });
+  expect(read).toThrow(/PORT: expected a port between 0 and 65535, got "99999"/);
+  expect(read).toThrow(/ROLES[\s\S]*LOG_LEVEL/);
+  expect(read).toThrow(/AUTH: off is accepted on a loopback HOST only, got HOST=0\.0\.0\.0/);
+  expect(read).toThrow(/ADMIN_TOKEN: expected 16 to 512 visible ASCII characters/);
+  expect(read).not.toThrow(/geheim/);
+});
+
+describe('every setting', () => {
+  const wrong: Partial<Record<(typeof SETTINGS)[number]['name'], string>> = {
+    HOST: 'a b',
+    PORT: 'x',
+    DATABASE_URL: 'mysql://x',
+    ADMIN_TOKEN: 'short',
+    AUTH: 'maybe',
+    ROLES: 'x',
+    EVENT_SOURCE: 'a b',
+    EGRESS: 'x',
+    EGRESS_ALLOW_CIDRS: '10.0.0.0/33',
+    ENCRYPTION_KEY: 'AAAA',
+    CONCURRENCY: '0',
+    SHUTDOWN_SECONDS: '-1',
+    RETENTION_DAYS: '0',
+    MAX_BODY_BYTES: '1',
+    CORS_ORIGINS: 'example.com',
+    LOG_LEVEL: 'x',
+  };
+  test.each(Object.entries(wrong))('%s=%s is refused by name', (name, value) => {
+    expect(() => readConfig({ [name]: value })).toThrow(new RegExp(`${name}: expected`));
+  });
+
+  test('that can be wrong is in the list above', () => {
+    expect(Object.keys(wrong).sort()).toEqual(
+      SETTINGS.map(({ name }) => name)
+        .filter((name) => name !== 'DATA_DIR')
+        .sort(),
+    );
+  });
+});

@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import {
+  FINAL_STATES,
+  INVOCATION_STATES,
+  type InvocationChange,
+  statesThat,
+  statusOf,
+  TRANSITIONS,
+} from '../../src/domain/invocation.ts';
+
+test('exactly the final states have no way out', () => {
+  expect(FINAL_STATES).toEqual(['SUCCEEDED', 'FAILED', 'CANCELLED']);
+});
+
+test('every unfinished state can succeed, be given up and be cancelled', () => {
+  const unfinished = INVOCATION_STATES.filter((state) => !FINAL_STATES.includes(state));
+  for (const change of ['SUCCEED', 'GIVE_UP', 'CANCEL'] satisfies InvocationChange[]) {
+    expect(statesThat(change)).toEqual(unfinished);
+  }
+});
+
+test('what is held is released, and only that', () => {
+  expect(statesThat('RELEASE')).toEqual(['HELD']);
+  expect(TRANSITIONS.HELD.RELEASE).toBe('PENDING');
+  expect(TRANSITIONS.HELD.RETRY).toBe('HELD');
+});
+
+test('PENDING reads as SCHEDULED before its time and as QUEUED from then on', () => {
+  const due = new Date('2026-11-23T10:00:00.000Z');
+  expect(statusOf('PENDING', due, new Date('2026-11-23T09:59:59.999Z'))).toBe('SCHEDULED');
+  expect(statusOf('PENDING', due, due)).toBe('QUEUED');
+  expect(statusOf('RETRYING', due, due)).toBe('RETRYING');
+});

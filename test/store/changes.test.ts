@@ -1,0 +1,109 @@
+/** The live feed: nothing skipped, whatever the order of commits. */
+import type postgres from 'postgres';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { listenForAnnouncements } from '../../src/store/announcements.ts';
+import { type ChangeFeed, createChangeFeed } from '../../src/store/changes.ts';
+import { type Database, openClient, openDatabase } from '../../src/store/database.ts';
+import { createTestDatabase, openSql } from '../support/database.ts';
+import { until } from '../support/until.ts';
+
+let sql: postgres.Sql;
+let listener: postgres.Sql;
+let db: Database;
+let feed: ChangeFeed;
+beforeAll(async () => {
+  const address = await createTestDatabase();
+  sql = openSql(address);
+  listener = openClient(address, { name: 'listen', max: 1 });
+  db = openDatabase(address, { name: 'feed', max: 4 });
+  feed = createChangeFeed(db, await listenForAnnouncements(listener));
+});
+afterAll(async () => {
+  feed.close();
+  await Promise.all([sql.end(), listener.end(), db.$client.end()]);
+});
+
+const queue = (on: postgres.Sql | postgres.TransactionSql, type: string) =>
+  on`select herald.queue_event(${type})`;
+
+/** Collects the types of queued events as the feed tells of them. */
+function collect() {
+  const types: string[] = [];
+  const items = feed.watch<string>({
+    start: () => Promise.resolve({ items: ['started'] }),
+    select: (changes) => Promise.resolve({ items: changes.map(({ type }) => type) }),
+    missed: () => 'missed',
+  });
+  const done = (async () => {
+    for await (const type of items) types.push(type);
+  })();
+  return { types, items, done };
+}
+
+test('a transaction that commits late is told late, not skipped; it holds nobody up', async () => {
+  const { types, items, done } = collect();
+  await until(() => types.includes('started'));
+  const late = await sql.reserve();
+  await late`begin`;
+  await queue(late, 'late');
+  await queue(sql, 'early');
+  await until(() => types.includes('early'), 'the early one');
+  expect(types).not.toContain('late');
+  await late`commit`;
+  late.release();
+  await until(() => types.includes('late'), 'the late one');
+  await queue(sql, 'last');
+  await until(() => types.includes('last'), 'the last one');
+  expect(types).toEqual(['started', 'early', 'late', 'last']);
+  await items.return?.();
+  await done;
+});
+
+test('200 concurrent transactions, some rolled back, a listener that is cut: exactly the committed ones', async () => {
+  const { types, items, done } = collect();
+  await until(() => types.includes('started'));
+  const work = Array.from({ length: 200 }, async (_, n) => {
+    const ended = sql
+      .begin(async (tx) => {
+        await queue(tx, `n${n}`);
+        if (n % 10 === 0) throw new Error('rolled back');
+      })
+      .catch(() => {});
+    if (n === 100) {
+      await sql`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'listen' and datname = current_database()`;
+    }
+    await ended;
+  });
+  await Promise.all(work);
+  await until(() => types.length >= 181, 'all of them');
+  const committed = Array.from({ length: 200 }, (_, n) => `n${n}`).filter((_, n) => n % 10 !== 0);
+  expect(types.slice(1).sort()).toEqual(committed.sort());
+  await items.return?.();
+  await done;
+});
+
+test('a reader that does not read is told that it missed something, and memory stays bounded', async () => {
+  const items = feed.watch<string>({
+    start: () => Promise.resolve({ items: [] }),
+    select: (changes) => Promise.resolve({ items: changes.map(({ type }) => type) }),
+    missed: () => 'missed',
+  });
+  await sql`
+    select count(*) from herald.queue_events((
+      select json_agg(json_build_object('type', 'flood')) from generate_series(1, 3000)))`;
+  const first = await items.next();
+  await until(async () => {
+    const { value } = await items.next();
+    return value === 'missed';
+  }, 'the word that something was missed');
+  expect(['flood', 'missed']).toContain(first.value);
+  await items.return?.();
+  expect(await items.next()).toEqual({ done: true, value: undefined });
+});
+
+test('close completes every subscription', async () => {
+  const { types, done } = collect();
+  await until(() => types.includes('started'));
+  feed.close();
+  await done;
+});

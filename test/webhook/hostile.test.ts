@@ -1,0 +1,189 @@
+import type { Socket } from 'node:net';
+import { expect, test } from 'vitest';
+import { httpReceiver, type Receiver, rawReceiver, scripted, testSender, webhook } from './receivers.ts';
+
+/** Calls `act` again and again until the connection closes. */
+function forever(socket: Socket, everyMs: number, act: () => void): void {
+  const timer = setInterval(act, everyMs);
+  socket.on('close', () => clearInterval(timer));
+}
+
+function flood(socket: Socket, chunk: Buffer): void {
+  const more = () => {
+    while (socket.writable && socket.write(chunk));
+  };
+  socket.on('drain', more);
+  more();
+}
+
+const OK = 'HTTP/1.1 200 OK\r\n';
+
+const HOSTILE: [name: string, start: () => Promise<Receiver>, errorCode: string | null][] = [
+  ['silence', () => rawReceiver(() => {}), 'TIMEOUT'],
+  ['silence after reading', () => rawReceiver((socket) => socket.resume()), 'TIMEOUT'],
+  ['103 only', () => scripted('HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'), 'TIMEOUT'],
+  [
+    'header drip',
+    () => rawReceiver((socket) => socket.write(OK) && forever(socket, 5, () => socket.write('x-a: b\r\n'))),
+    'TIMEOUT',
+  ],
+  [
+    '1xx flood',
+    () =>
+      rawReceiver((socket) =>
+        socket.once('data', () => forever(socket, 1, () => socket.write('HTTP/1.1 102 Processing\r\n\r\n'))),
+      ),
+    'TIMEOUT',
+  ],
+  [
+    'body drip',
+    () =>
+      rawReceiver((socket) =>
+        socket.once('data', () => {
+          socket.write(`${OK}content-length: 1000000\r\n\r\n`);
+          forever(socket, 5, () => socket.write('x'));
+        }),
+      ),
+    null,
+  ],
+  ['promised body that never comes', () => scripted(`${OK}content-length: 10\r\n\r\n`), null],
+  [
+    'endless body',
+    () =>
+      rawReceiver((socket) =>
+        socket.once('data', () => {
+          socket.write(`${OK}\r\n`);
+          flood(socket, Buffer.alloc(65_536, 'x'));
+        }),
+      ),
+    null,
+  ],
+  [
+    'endless chunks of one byte',
+    () =>
+      rawReceiver((socket) =>
+        socket.once('data', () => {
+          socket.write(`${OK}transfer-encoding: chunked\r\n\r\n`);
+          flood(socket, Buffer.from('1\r\nx\r\n'.repeat(10_000)));
+        }),
+      ),
+    null,
+  ],
+  [
+    'body broken off',
+    () => rawReceiver((s) => s.once('data', () => s.end(`${OK}content-length: 9\r\n\r\nx`))),
+    null,
+  ],
+  ['broken chunks', () => scripted(`${OK}transfer-encoding: chunked\r\n\r\nzz\r\n`), null],
+  ['garbage after a whole answer', () => scripted(`${OK}content-length: 2\r\n\r\nok\0\0garbage`), null],
+  ['204 with a body', () => scripted('HTTP/1.1 204 No Content\r\ncontent-length: 4\r\n\r\nbody'), null],
+  ['garbage', () => scripted('\x16\x03\x01 what is this\r\n\r\n'), 'PROTOCOL'],
+  ['SMTP', () => rawReceiver((socket) => socket.write('220 mail.example ESMTP\r\n')), 'PROTOCOL'],
+  ['status 099', () => scripted('HTTP/1.1 099 Low\r\ncontent-length: 0\r\n\r\n'), 'PROTOCOL'],
+  ['status 2000', () => scripted('HTTP/1.1 2000 High\r\n\r\n'), 'PROTOCOL'],
+  ['unasked 100', () => scripted('HTTP/1.1 100 Continue\r\n\r\n'), 'PROTOCOL'],
+  ['101', () => scripted('HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'), 'PROTOCOL'],
+  [
+    'both lengths',
+    () => scripted(`${OK}content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`),
+    'PROTOCOL',
+  ],
+  ['20 kB of headers', () => scripted(`${OK}x-long: ${'x'.repeat(20_000)}\r\n\r\n`), 'PROTOCOL'],
+  ['20 kB in small headers', () => scripted(`${OK}${'x: y123456\r\n'.repeat(2_500)}\r\n`), 'PROTOCOL'],
+  ['NUL in a header', () => scripted(`${OK}x: a\0b\r\n\r\n`), 'PROTOCOL'],
+  ['close at once', () => rawReceiver((socket) => socket.end()), 'CONNECTION_RESET'],
+  ['close after the request', () => rawReceiver((s) => s.once('data', () => s.end())), 'CONNECTION_RESET'],
+  ['reset', () => rawReceiver((s) => s.once('data', () => s.resetAndDestroy())), 'CONNECTION_RESET'],
+];
+
+/** Short where the deadline is what ends it; long where it must not. */
+function timeoutFor(errorCode: string | null): number {
+  return errorCode === 'TIMEOUT' ? 300 : 20_000;
+}
+
+test.each(HOSTILE)('%s', async (_name, start, errorCode) => {
+  await using receiver = await start();
+  await using sender = testSender();
+  const outcome = await sender.send(webhook(receiver.url, { timeoutMs: timeoutFor(errorCode) }));
+  expect(outcome.errorCode).toBe(errorCode);
+  expect(outcome.timings.totalMs).toBeLessThan(4_000);
+  if (errorCode === 'TIMEOUT') expect(outcome.errorMessage).toBe('no status line within 300 ms');
+  if (errorCode === null) expect(outcome.response?.body.length).toBeLessThanOrEqual(16_384);
+  else expect(outcome.response).toBe(null);
+});
+
+test('all of them at once, twice over, end by their deadline and leave nothing behind', async () => {
+  await using stack = new AsyncDisposableStack();
+  const sender = stack.use(testSender());
+  const all = [...HOSTILE, ...HOSTILE];
+  const receivers = await Promise.all(all.map(([, start]) => start()));
+  for (const receiver of receivers) stack.use(receiver);
+  const outcomes = await Promise.all(
+    receivers.map(({ url }) => sender.send(webhook(url, { timeoutMs: 1_000 }))),
+  );
+  expect(outcomes.map((outcome) => outcome.errorCode)).toEqual(all.map(([, , errorCode]) => errorCode));
+  expect(Math.max(...outcomes.map((outcome) => outcome.timings.totalMs))).toBeLessThan(5_000);
+  await sender.close();
+  expect(sender.stats).toEqual({ origins: 0, open: 0, idle: 0 });
+});
+
+test('a 2xx whose body does not end is delivered after a short grace, long before its deadline', async () => {
+  await using receiver = await scripted(`${OK}content-length: 10\r\n\r\nhalf`);
+  await using sender = testSender();
+  const outcome = await sender.send(webhook(receiver.url, { timeoutMs: 60_000 }));
+  expect(outcome).toMatchObject({ errorCode: null, response: { bodyTruncated: true } });
+  expect(outcome.response?.body.toString()).toBe('half');
+});
+
+test('a failure whose body does not end keeps its status', async () => {
+  await using receiver = await scripted('HTTP/1.1 503 No\r\ncontent-length: 10\r\n\r\nhalf');
+  await using sender = testSender();
+  const outcome = await sender.send(webhook(receiver.url, { timeoutMs: 100 }));
+  expect(outcome).toMatchObject({
+    errorCode: 'HTTP_STATUS',
+    response: { statusCode: 503, bodyTruncated: true },
+  });
+});
+
+test('a status below 100 is named', async () => {
+  await using receiver = await scripted('HTTP/1.1 099 Low\r\ncontent-length: 0\r\n\r\n');
+  await using sender = testSender();
+  expect((await sender.send(webhook(receiver.url))).errorMessage).toBe(
+    'expected a status between 100 and 999, got 99',
+  );
+});
+
+test('after interim answers the final one counts', async () => {
+  await using receiver = await scripted(
+    'HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n',
+  );
+  await using sender = testSender();
+  const outcome = await sender.send(webhook(receiver.url));
+  expect(outcome).toMatchObject({ errorCode: null, response: { statusCode: 202 } });
+  expect(outcome.response?.headers).toEqual([['content-length', '0']]);
+});
+
+test.each([301, 302, 303, 307, 308])('%i is not followed: the canary stays silent', async (status) => {
+  await using canary = await httpReceiver((_request, response) => response.end());
+  await using receiver = await httpReceiver((_request, response) =>
+    response.writeHead(status, { location: `${canary.url}?secret=1` }).end(),
+  );
+  await using sender = testSender();
+  const outcome = await sender.send(webhook(receiver.url));
+  expect(outcome).toMatchObject({ errorCode: 'REDIRECT', response: { statusCode: status } });
+  expect(outcome.errorMessage).not.toContain('secret');
+  expect(canary.connections).toBe(0);
+});
+
+test('an answer that came while the event loop stalled past the deadline still counts', async () => {
+  await using receiver = await rawReceiver((socket) =>
+    socket.once('data', () => {
+      socket.write(`${OK}content-length: 0\r\n\r\n`, () => {
+        const until = performance.now() + 500;
+        while (performance.now() < until);
+      });
+    }),
+  );
+  await using sender = testSender();
+  expect(await sender.send(webhook(receiver.url, { timeoutMs: 400 }))).toMatchObject({ errorCode: null });
+});

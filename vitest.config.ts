@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  // Vite would load graphql's .mjs beside the CommonJS that its users load: two copies, which refuse each other.
+  resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: 'test/support/server.ts',
+    reporters: ['default', './test/support/closing-line.ts'],
+    // Real servers, real sockets: what hangs is a bug, but a loaded machine with two cores is not.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    // Most files wait for sockets; more of them at once than cores keeps both cores busy.
+    maxWorkers: 4,
+  },
+});
