@@ -47,6 +47,16 @@ create type herald.new_event as (
 );
 --> statement-breakpoint
 
+-- A trigger that matched, with the id of the invocation it makes.
+create type herald.new_invocation as (
+  id uuid,
+  trigger_id uuid,
+  trigger_name text,
+  max_attempts integer,
+  held boolean
+);
+--> statement-breakpoint
+
 create function herald.fingerprint(event herald.new_event) returns bytea language sql stable
 as $$
   select sha256(convert_to(
@@ -113,8 +123,6 @@ returns table (
   "position" integer,
   outcome text,
   event_id uuid,
-  received_at timestamptz,
-  due_at timestamptz,
   invocations json
 )
 language plpgsql volatile
@@ -140,43 +148,45 @@ begin
     perform herald.take_idempotency_keys(asked);
   end if;
 
+  -- Everything about an event stays in its row: joining it back by id costs 200 µs an event in a batch of 200,
+  -- because the planner cannot know how many rows unnest returns and loops over all for each.
   return query
-  with verdict as materialized (
+  with judged as materialized (
     select
-        e as event,
+        e.*,
+        date_trunc('milliseconds', greatest(
+          moment, coalesce(e."timestamp", moment) + e.delay * interval '1 second')) as due,
+        k.event_id as earlier,
         case
-          when p.name is null then 'UNKNOWN_PROJECT'
+          when not exists (select from herald.projects p where p.name = e.project) then 'UNKNOWN_PROJECT'
           when k.event_id is null or k.event_id = e.id then 'QUEUED'
           when k.fingerprint = herald.fingerprint(e) then 'DUPLICATE'
           else 'KEY_REUSED'
-        end as outcome,
-        k.event_id as earlier
+        end as outcome
       from unnest(asked) e
-      left join herald.projects p on p.name = e.project
-      left join herald.idempotency_keys k on k.project = e.project and k.key = e.idempotency_key
+      left join lateral (
+        select i.event_id, i.fingerprint from herald.idempotency_keys i
+          where e.idempotency_key is not null and i.project = e.project and i.key = e.idempotency_key
+      ) k on true
   ),
-  accepted as materialized (
-    select
-        (v.event).*,
-        date_trunc('milliseconds', greatest(
-          moment, coalesce((v.event)."timestamp", moment) + (v.event).delay * interval '1 second')) as due
-      from verdict v
-      where v.outcome = 'QUEUED'
+  answered as materialized (
+    select j.*, coalesce(t.matches, '{}') as matches
+      from judged j
+      left join lateral (
+        select array_agg((
+              herald.uuid_v7(), t.id, t.name, t.retries + 1, t.status = 'PAUSED')::herald.new_invocation) as matches
+          from herald.triggers t
+          where j.outcome = 'QUEUED' and t.project = j.project and t.type = j.type
+            and t.deleted_at is null and t.status <> 'DISABLED'
+      ) t on true
+  ),
+  accepted as (
+    select * from answered a where a.outcome = 'QUEUED'
   ),
   matched as materialized (
-    select
-        herald.uuid_v7() as id, a.id as event_id, a.project, a.type, a.due,
-        t.id as trigger_id, t.name, t.retries + 1 as max_attempts, t.status = 'PAUSED' as held
+    select a.id as event_id, a.project, a.type, a.due, m.*
       from accepted a
-      join herald.triggers t on t.project = a.project and t.type = a.type
-      where t.deleted_at is null and t.status <> 'DISABLED'
-  ),
-  counted as materialized (
-    select
-        m.event_id, count(*)::integer as invocations,
-        json_agg(json_build_object('id', m.id, 'trigger', m.name) order by m.id) as list
-      from matched m
-      group by m.event_id
+      cross join lateral unnest(a.matches) m
   ),
   stored_events as (
     insert into herald.events (
@@ -184,16 +194,15 @@ begin
       tracestate, replay_of, invocation_count)
     select
         a.id, a.project, a.type, coalesce(a.source, i.source), a.data, octet_length(a.data), moment, a.due, a.origin,
-        a.idempotency_key, a.traceparent, a.tracestate, a.replay_of, coalesce(c.invocations, 0)
+        a.idempotency_key, a.traceparent, a.tracestate, a.replay_of, cardinality(a.matches)
       from accepted a
       cross join herald.installation i
-      left join counted c on c.event_id = a.id
   ),
   stored_invocations as (
     insert into herald.invocations (
       id, event_id, trigger_id, trigger_name, status, max_attempts, next_attempt_at, created_at, updated_at)
     select
-        m.id, m.event_id, m.trigger_id, m.name,
+        m.id, m.event_id, m.trigger_id, m.trigger_name,
         case when m.held then 'HELD' else 'PENDING' end,
         m.max_attempts,
         case when not m.held then m.due end,
@@ -213,9 +222,8 @@ begin
   listed as (
     select json_build_object(
         'kind', 'EVENT_QUEUED', 'event', a.id, 'project', a.project, 'type', a.type,
-        'invocations', coalesce(c.invocations, 0)) as entry
+        'invocations', cardinality(a.matches)) as entry
       from accepted a
-      left join counted c on c.event_id = a.id
     union all
     select json_build_object(
         'kind', 'INVOCATION', 'event', m.event_id, 'invocation', m.id, 'trigger', m.trigger_id,
@@ -232,21 +240,19 @@ begin
     select herald.announce((select min(m.due) from matched m where not m.held and m.due > moment))
   )
   select
-      (v.event).position, v.outcome, coalesce(v.earlier, (v.event).id),
-      coalesce(e.received_at, moment), coalesce(e.due_at, a.due),
-      case v.outcome
-        when 'QUEUED' then coalesce(c.list, '[]')
+      a.position, a.outcome, coalesce(a.earlier, a.id),
+      case a.outcome
+        when 'QUEUED' then (
+          select coalesce(json_agg(json_build_object('id', m.id, 'trigger', m.trigger_name)), '[]')
+            from unnest(a.matches) m)
         when 'DUPLICATE' then (
           select coalesce(json_agg(json_build_object('id', i.id, 'trigger', i.trigger_name) order by i.id), '[]')
             from herald.invocations i
-            where i.event_id = v.earlier)
+            where i.event_id = a.earlier)
       end
-    from verdict v
+    from answered a
     cross join scheduled
     cross join woken
-    left join accepted a on a.id = (v.event).id
-    left join counted c on c.event_id = a.id
-    left join herald.events e on v.outcome = 'DUPLICATE' and e.id = v.earlier
     order by 1;
 end
 $$;

@@ -12,8 +12,9 @@ let listener: postgres.Sql;
 let db: Database;
 let feed: ChangeFeed;
 beforeAll(async () => {
-  const address = await createTestDatabase();
-  sql = openSql(address);
+  const database = await createTestDatabase();
+  const { url: _, ...address } = database;
+  sql = openSql(database);
   listener = openClient(address, { name: 'listen', max: 1 });
   db = openDatabase(address, { name: 'feed', max: 4 });
   feed = createChangeFeed(db, await listenForAnnouncements(listener));
@@ -91,12 +92,15 @@ test('a reader that does not read is told that it missed something, and memory s
   await sql`
     select count(*) from herald.queue_events((
       select json_agg(json_build_object('type', 'flood')) from generate_series(1, 3000)))`;
-  const first = await items.next();
-  await until(async () => {
-    const { value } = await items.next();
-    return value === 'missed';
-  }, 'the word that something was missed');
-  expect(['flood', 'missed']).toContain(first.value);
+  const seen: string[] = [];
+  for (
+    let item = await items.next();
+    item.done !== true && item.value !== 'missed';
+    item = await items.next()
+  ) {
+    seen.push(item.value);
+  }
+  expect(seen.length).toBeLessThanOrEqual(1);
   await items.return?.();
   expect(await items.next()).toEqual({ done: true, value: undefined });
 });

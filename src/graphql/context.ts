@@ -1,0 +1,41 @@
+/** What every resolver gets: the services, the caller, and loaders that live as long as one answer. */
+import type { Caller } from '../domain/caller.ts';
+import type { EventRow } from '../store/events.ts';
+import { createBudget } from './budget.ts';
+import { createLoaders, type Loaders } from './loaders.ts';
+import type { GraphqlServices } from './services.ts';
+
+export interface GraphqlContext {
+  readonly services: GraphqlServices;
+  readonly caller: Caller;
+  /** Replaced before each mutation of an operation, so that it is not answered with what was read before it. */
+  loaders: Loaders;
+  /** Reads an event that was just queued, together with those of concurrent requests. */
+  readonly readQueued: (id: string) => Promise<EventRow | null>;
+  /** W3C Trace Context headers of the request. */
+  readonly trace: Trace;
+}
+
+export interface Trace {
+  readonly traceparent: string | null;
+  readonly tracestate: string | null;
+}
+
+/** What comes with a request, over HTTP or WebSocket. */
+export interface ServerContext {
+  readonly caller: Caller;
+  readonly headers: RequestHeaders;
+  /** Already read; null where there is none. */
+  readonly body: string | null;
+}
+
+export type RequestHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
+
+/** The same for the next payload of a subscription: nothing read for the one before may be reused. */
+export function renewContext(context: GraphqlContext): GraphqlContext {
+  return { ...context, loaders: createLoaders(context.services.db, createBudget()) };
+}
+
+export function forgetReads(context: GraphqlContext): void {
+  context.loaders = createLoaders(context.services.db, context.loaders.budget);
+}

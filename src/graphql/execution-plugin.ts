@@ -1,0 +1,101 @@
+/** How operations run: queries and mutations within a deadline, subscriptions with a fresh context for every payload. */
+import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
+import type { Plugin } from 'graphql-yoga';
+import { AppError } from '../domain/errors.ts';
+import { type GraphqlContext, renewContext } from './context.ts';
+import { graphqlError, STATUS_OF_CODE, type Translate } from './errors.ts';
+import { withPlainNumbers } from './variables.ts';
+
+/** Longest a query, a mutation or a payload of a subscription may take, in ms. */
+const EXECUTION_TIMEOUT_MS = 10_000;
+
+/** Subscriptions this process serves at once: each change is looked at for each of them. */
+const MAX_SUBSCRIPTIONS = 1000;
+
+export function executionPlugin(translate: Translate): Plugin {
+  const open = new Set<object>();
+  return {
+    onExecute({ setExecuteFn }) {
+      setExecuteFn((args: ExecutionArgs) => withinDeadline(withPlainNumbers(args)));
+    },
+    onSubscribe({ setSubscribeFn }) {
+      setSubscribeFn((args: ExecutionArgs) => subscribePerPayload(withPlainNumbers(args), open, translate));
+    },
+    onExecutionResult({ result, setResult }) {
+      if (result == null || Symbol.asyncIterator in result || Array.isArray(result)) return;
+      const status = statusOfResult(result as ExecutionResult);
+      if (status === null) return;
+      const { extensions } = result as ExecutionResult;
+      setResult({ ...result, extensions: { ...extensions, http: { status } } } as typeof result);
+    },
+  };
+}
+
+/** The status of an answer without data: the gravest of its errors'. */
+function statusOfResult({ data, errors }: ExecutionResult): number | null {
+  if (data != null || errors === undefined) return null;
+  const statuses = errors.flatMap(({ extensions }) => STATUS_OF_CODE[String(extensions.code)] ?? []);
+  return statuses.length === 0 ? null : Math.max(...statuses);
+}
+
+async function withinDeadline(args: ExecutionArgs): Promise<ExecutionResult> {
+  const deadline = Promise.withResolvers<ExecutionResult>();
+  const timer = setTimeout(() => {
+    const seconds = EXECUTION_TIMEOUT_MS / 1000;
+    deadline.reject(
+      new AppError('TIMEOUT', `the operation took longer than ${seconds} s; it may still complete`),
+    );
+  }, EXECUTION_TIMEOUT_MS);
+  try {
+    return await Promise.race([execute(args), deadline.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * As graphql-js' `subscribe`, but with new loaders for each payload, and an error of the source becomes a last payload
+ * that says so. Written out as an iterator: an `async function*` would not hear `return()` while it awaits the next item.
+ */
+async function subscribePerPayload(
+  args: ExecutionArgs,
+  open: Set<object>,
+  translate: Translate,
+): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
+  if (open.size >= MAX_SUBSCRIPTIONS) {
+    return {
+      errors: [graphqlError('LIMIT_EXCEEDED', `this server has ${MAX_SUBSCRIPTIONS} subscriptions already`)],
+    };
+  }
+  const source = await createSourceEventStream(args);
+  if (!(Symbol.asyncIterator in source)) return source;
+  const items = source[Symbol.asyncIterator]();
+  const end = async (): Promise<IteratorReturnResult<undefined>> => {
+    open.delete(items);
+    await items.return?.();
+    return { done: true, value: undefined };
+  };
+  open.add(items);
+  let failed = false;
+  const results: AsyncIterableIterator<ExecutionResult> = {
+    [Symbol.asyncIterator]: () => results,
+    async next() {
+      if (failed) return end();
+      try {
+        const item = await items.next();
+        if (item.done === true) return end();
+        const contextValue = renewContext(args.contextValue as GraphqlContext);
+        return { done: false, value: await withinDeadline({ ...args, rootValue: item.value, contextValue }) };
+      } catch (error) {
+        failed = true;
+        return { done: false, value: { errors: [translate(error)] } };
+      }
+    },
+    return: end,
+    async throw(error) {
+      await end();
+      throw error;
+    },
+  };
+  return results;
+}

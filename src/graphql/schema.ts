@@ -1,0 +1,16 @@
+/** The schema: every file that adds to it, put together. */
+import { printSchema } from 'graphql';
+import { builder } from './builder.ts';
+import './event-progress.ts';
+import './invocation.ts';
+import './invocation-updates.ts';
+import './manage-trigger.ts';
+import './queue-event.ts';
+import './server.ts';
+
+export const schema = builder.toSchema({ sortSchema: false });
+
+/** The schema as text, for `schema.graphql`. */
+export function printedSchema(): string {
+  return `${printSchema(schema)}\n`;
+}

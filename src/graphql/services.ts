@@ -1,0 +1,25 @@
+/** What the GraphQL door needs from the house; `app.ts` hands it over. */
+import type { TriggerDeps } from '../actions/manage-trigger.ts';
+import type { Queue } from '../actions/queue-event.ts';
+import type { ChangeFeed } from '../store/changes.ts';
+import type { Database } from '../store/database.ts';
+
+export type { Caller } from '../domain/caller.ts';
+
+export interface GraphqlServices {
+  readonly db: Database;
+  readonly feed: ChangeFeed;
+  readonly queue: Queue;
+  readonly triggers: TriggerDeps;
+  readonly server: {
+    readonly version: string;
+    /** CloudEvents `source` of events that name none. */
+    readonly defaultSource: string;
+    /** In words, e.g. `public addresses only`. */
+    readonly egressPolicy: string;
+    readonly retentionDays: number;
+  };
+  /** Largest request body and WebSocket message. */
+  readonly maxBodyBytes: number;
+  readonly log: (level: 'warn' | 'error', message: string, fields: Record<string, unknown>) => void;
+}

@@ -1,0 +1,207 @@
+/** GraphQL over WebSocket: the graphql-transport-ws protocol on /graphql. */
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { type ExecutionArgs, type ExecutionResult, GraphQLError, type GraphQLSchema } from 'graphql';
+import {
+  CloseCode,
+  handleProtocols,
+  makeServer,
+  type ServerOptions,
+  type SubscribePayload,
+} from 'graphql-ws';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Caller } from '../domain/caller.ts';
+import { keepDigits } from '../domain/json.ts';
+import type { ServerContext } from './context.ts';
+import { graphqlError, type Translate, withoutInternals } from './errors.ts';
+import type { GraphqlServices } from './services.ts';
+
+export interface AttachOptions {
+  readonly server: Server;
+  /** Who holds the token, null where nobody does. The token is bare, without `Bearer`; null where none was sent. */
+  readonly authenticate: (token: string | null) => Caller | null;
+  /** Whether a page of the request's Origin may connect; requests without one are not browsers'. */
+  readonly isOriginAllowed: (req: IncomingMessage) => boolean;
+}
+
+export interface WebSocketDoor {
+  /** Closes every connection (1001) and takes no more. */
+  close(): Promise<void>;
+}
+
+export interface WebSocketDeps {
+  readonly schema: GraphQLSchema;
+  readonly services: GraphqlServices;
+  readonly translate: Translate;
+  /** Yoga's parse, validate, execute and subscribe, with all its plugins. */
+  readonly envelop: (context: ServerContext & { readonly params: SubscribePayload }) => Enveloped;
+}
+
+interface Enveloped {
+  readonly parse: (text: string) => ExecutionArgs['document'];
+  readonly validate: (schema: GraphQLSchema, document: ExecutionArgs['document']) => readonly GraphQLError[];
+  readonly contextFactory: () => unknown;
+  readonly execute: (args: ExecutionArgs) => Promise<ExecutionResult>;
+  readonly subscribe: (args: ExecutionArgs) => Promise<AsyncIterable<ExecutionResult> | ExecutionResult>;
+}
+
+/** Operations one connection may have at once. */
+const MAX_OPERATIONS = 20;
+/** Between pings, in ms; a connection that does not answer until the next one is dead. */
+const PING_MS = 12_000;
+
+interface Extra {
+  readonly request: IncomingMessage;
+  caller: Caller | null;
+}
+type Params = Record<string, unknown>;
+
+export function attachWebSocket(options: AttachOptions, deps: WebSocketDeps): WebSocketDoor {
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: deps.services.maxBodyBytes,
+    handleProtocols,
+  });
+  const protocol = makeServer<Params, Extra>(protocolOptions(options, deps));
+
+  const upgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    if (req.url?.split('?')[0] !== '/graphql') refuse(socket, '404 Not Found');
+    else if (!options.isOriginAllowed(req)) refuse(socket, '403 Forbidden');
+    else sockets.handleUpgrade(req, socket, head, (ws) => open(ws, req));
+  };
+
+  function open(ws: WebSocket, request: IncomingMessage): void {
+    const log = (error: unknown) => deps.services.log('warn', 'a WebSocket failed', { err: error });
+    ws.on('error', log); // ws closes the connection itself, with the code that says why
+    let alive = true;
+    const pinging = setInterval(() => {
+      if (!alive) return ws.terminate();
+      alive = false;
+      ws.ping();
+    }, PING_MS);
+    ws.on('pong', () => {
+      alive = true;
+    });
+    const closed = protocol.opened(
+      {
+        protocol: ws.protocol,
+        send: (text) => send(ws, text),
+        close: (code, reason) => ws.close(code, reason),
+        onMessage: (receive) =>
+          ws.on('message', (message) => {
+            receive(String(message)).catch((error: unknown) => {
+              log(error);
+              ws.close(CloseCode.InternalServerError, 'Internal server error');
+            });
+          }),
+      },
+      { request, caller: null },
+    );
+    ws.once('close', (code, reason) => {
+      clearInterval(pinging);
+      closed(code, String(reason)).catch(log);
+    });
+  }
+
+  options.server.on('upgrade', upgrade);
+  return {
+    async close() {
+      options.server.off('upgrade', upgrade);
+      for (const ws of sockets.clients) ws.close(1001, 'Going away');
+      await Promise.all(Array.from(sockets.clients, untilClosed));
+      sockets.close();
+    },
+  };
+}
+
+function protocolOptions(
+  { authenticate }: AttachOptions,
+  { schema, translate, envelop }: WebSocketDeps,
+): ServerOptions<Params, Extra> {
+  return {
+    jsonMessageReviver: keepDigits,
+    onConnect({ connectionParams, extra }) {
+      extra.caller = authenticate(tokenOf(connectionParams) ?? tokenOf({ ...extra.request.headers }));
+      // Closes with 4403.
+      return extra.caller !== null;
+    },
+    async onSubscribe({ extra, subscriptions }, _id, params) {
+      const { caller, request } = extra;
+      if (caller === null) return [graphqlError('UNAUTHENTICATED', 'expected connection_init first')];
+      if (Object.keys(subscriptions).length > MAX_OPERATIONS) {
+        const message = `expected at most ${MAX_OPERATIONS} operations at once on one connection`;
+        return [graphqlError('LIMIT_EXCEEDED', message)];
+      }
+      try {
+        const enveloped = envelop({ caller, headers: request.headers, body: null, params });
+        const document = enveloped.parse(params.query);
+        const errors = enveloped.validate(schema, document);
+        if (errors.length > 0) return errors.map(withoutInternals);
+        return {
+          schema,
+          document,
+          operationName: params.operationName,
+          variableValues: params.variables,
+          contextValue: await enveloped.contextFactory(),
+          enveloped,
+        };
+      } catch (error) {
+        return [withoutInternals(parseFailure(error) ?? translate(error))];
+      }
+    },
+    execute: (args) => envelopedOf(args).execute(args),
+    subscribe: (args) => envelopedOf(args).subscribe(args),
+    onNext: (_context, _id, _payload, _args, result) =>
+      result.errors && { ...result, errors: result.errors.map((error) => withoutInternals(error)) },
+    onError: (_context, _id, _payload, errors) => {
+      // graphql-ws wraps what a subscription throws; what was thrown is ours to translate.
+      return errors.map((error) =>
+        withoutInternals(error instanceof GraphQLError ? error : translate(error)),
+      );
+    },
+  } as ServerOptions<Params, Extra>;
+}
+
+function envelopedOf(args: ExecutionArgs): Enveloped {
+  return (args as ExecutionArgs & { readonly enveloped: Enveloped }).enveloped;
+}
+
+/** A syntax error, with the code that the HTTP door gives it. */
+function parseFailure(error: unknown): GraphQLError | null {
+  if (!(error instanceof GraphQLError) || error.extensions.code !== undefined) return null;
+  return graphqlError('GRAPHQL_PARSE_FAILED', error.message);
+}
+
+/** The token in connection_init's payload or in the upgrade's headers, without `Bearer`. */
+function tokenOf(given: Readonly<Record<string, unknown>> | undefined): string | null {
+  const value = given?.authorization ?? given?.Authorization ?? given?.token;
+  if (typeof value !== 'string') return null;
+  const token = value.replace(/^Bearer(?:\s+|$)/i, '').trim();
+  return token === '' ? null : token;
+}
+
+function send(ws: WebSocket, text: string): Promise<void> {
+  if (ws.readyState !== ws.OPEN) return Promise.resolve();
+  // Resolves once the text has left the buffer, so that a slow reader slows its own subscription.
+  return new Promise((resolve, reject) => {
+    ws.send(text, (error) => (error == null ? resolve() : reject(error)));
+  });
+}
+
+/** How long a client may take to answer the closing handshake, in ms. */
+const CLOSE_MS = 1000;
+
+function untilClosed(ws: WebSocket): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => ws.terminate(), CLOSE_MS);
+    ws.once('close', () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
+
+function refuse(socket: Duplex, status: string): void {
+  socket.on('error', () => {});
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+}
