@@ -136,7 +136,7 @@ async function startDelivering(
   opened.push({ what: 'worker database', close: () => db.$client.end({ timeout: 5 }) });
   const sender = createSender({ policy: config.egress, connectionsPerOrigin: config.concurrency });
   opened.push({ what: 'sender', close: () => sender.close() });
-  const deliver = createDeliver({ db, secrets, sender, log });
+  const deliver = createDeliver({ db, secrets, sender, log, concurrency: config.concurrency });
   const { concurrency, retentionDays } = config;
   const worker = await startWorker({ address, db, announcements, deliver, log, concurrency, retentionDays });
   opened.push({ what: 'worker', close: () => within(config.shutdownSeconds, worker.stop()) });

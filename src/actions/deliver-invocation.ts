@@ -11,16 +11,25 @@ import { type Decision, decide } from '../domain/retry.ts';
 import { sign } from '../domain/signature.ts';
 import { attemptTraceparent } from '../domain/trace.ts';
 import type { Log } from '../log.ts';
-import { type Settled, type Settlement, settle } from '../store/attempts.ts';
+import {
+  type AttemptRequest,
+  markRunning,
+  type Settled,
+  type Settlement,
+  type Start,
+  settle,
+} from '../store/attempts.ts';
 import { createBatcher } from '../store/batch.ts';
 import { type Database, inTransaction, translateDatabaseError } from '../store/database.ts';
 import { type Delivery, loadDeliveries } from '../store/invocations.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import { lockTrigger } from '../store/triggers.ts';
+import { type Postponement, postponeJobs } from '../store/workers.ts';
 import { VERSION } from '../version.ts';
 import type { Sender } from '../webhook/send.ts';
+import { newSpanId, newUuid } from './ids.ts';
 import { holdTrigger } from './manage-trigger.ts';
-import { newSpanId } from './span-id.ts';
+import { createShares } from './shares.ts';
 import { createTriggerCache, type DeliveryTrigger } from './trigger-cache.ts';
 
 export interface DeliverDeps {
@@ -28,6 +37,8 @@ export interface DeliverDeps {
   readonly secrets: SecretBox;
   readonly sender: Sender;
   readonly log: Log;
+  /** Most attempts in flight at once. */
+  readonly concurrency: number;
 }
 
 /** A job of the queue, about one invocation. */
@@ -47,18 +58,50 @@ export type Deliver = (job: DeliveryJob) => Promise<JobResult>;
 const MAX_BATCH = 400;
 /** Milliseconds a batch gathers while deliveries come in numbers: bigger batches, lower latency (architecture.md). */
 const GATHER_MS = 4;
+/** Attempts that end sooner are recorded once, when they have ended; slower ones are shown while they last. */
+const SHOW_AFTER_MS = 400;
 /** How long results are kept in memory and offered again while the database is away. */
 const KEEP_RESULTS_MS = 60_000;
 const OFFER_AGAIN_MS = 250;
 
-export function createDeliver({ db, secrets, sender, log }: DeliverDeps): Deliver {
+export function createDeliver({ db, secrets, sender, log, concurrency }: DeliverDeps): Deliver {
   const triggers = createTriggerCache(db, secrets);
   const limits = { maxSize: MAX_BATCH, concurrency: 2, gatherMs: GATHER_MS, maxWaiting: 100_000 };
   const loads = createBatcher({ flush: (ids: readonly string[]) => loadDeliveries(db, ids), ...limits });
+  const shares = createShares(concurrency);
+  const postponements = createBatcher({
+    flush: answering((batch: readonly Postponement[]) => postponeJobs(db, batch)),
+    ...limits,
+  });
+  const starts = createBatcher({
+    flush: answering((batch: readonly Start[]) => markRunning(db, batch)),
+    ...limits,
+  });
   const records = createBatcher({
     flush: (batch: readonly Settlement[]) => keepOffering(() => settle(db, batch)),
     ...limits,
   });
+
+  /** Shows the attempt as RUNNING once it has been in flight for more than a moment, and waits for its end. */
+  async function showing(
+    delivery: Delivery,
+    attempt: AttemptRequest,
+    sending: Promise<Outcome>,
+  ): Promise<Outcome> {
+    let shown: Promise<unknown> = Promise.resolve();
+    const timer = setTimeout(() => {
+      const { id: invocationId, attemptCount: attemptsBefore } = delivery;
+      const start = { invocationId, attemptsBefore, elapsedMs: SHOW_AFTER_MS, attempt };
+      shown = starts
+        .add(start)
+        .catch((error: unknown) => log('debug', 'could not show an attempt', { error: String(error) }));
+    }, SHOW_AFTER_MS);
+    const outcome = await sending;
+    clearTimeout(timer);
+    // The end is recorded after the beginning, or it would be taken for another process' attempt.
+    await shown;
+    return outcome;
+  }
 
   /** What cannot be stored as it is (a bug of ours) must not make us call the receiver for ever. */
   function record(settlement: Settlement): Promise<Settled> {
@@ -82,8 +125,15 @@ export function createDeliver({ db, secrets, sender, log }: DeliverDeps): Delive
     if (early !== null) return toResult(await record(early));
 
     const trigger = await triggers.get(delivery.triggerId, delivery.triggerVersion);
+    const entry = await shares.enter(delivery.triggerId);
+    if (entry.kind === 'LATER') {
+      await postponements.add({ invocationId: delivery.id, delayMs: entry.delayMs });
+      return 'DONE';
+    }
     const request = buildRequest(delivery, trigger);
-    const outcome = await sender.send(request);
+    const sent = toAttempt(delivery, trigger, request);
+    const outcome = await showing(delivery, sent, sender.send(request));
+    shares.leave(delivery.triggerId, outcome.timings.totalMs);
     const attempt = delivery.attemptCount + 1;
     const decision = decide({
       outcome,
@@ -94,10 +144,23 @@ export function createDeliver({ db, secrets, sender, log }: DeliverDeps): Delive
       jobMaxAttempts: job.maxAttempts,
       now: new Date(),
     });
-    const settled = await record(toSettlement(delivery, trigger, request, outcome, decision));
+    const settled = await record({
+      invocationId: delivery.id,
+      attemptsBefore: delivery.attemptCount,
+      decision,
+      attempt: { ...sent, outcome },
+    });
     logAttempt(log, delivery, trigger, outcome, decision, settled);
     if (outcome.errorCode === 'GONE') await pauseGone(db, delivery.triggerId);
     return toResult(settled);
+  };
+}
+
+/** For a flush that answers nothing: each item is its own answer. */
+function answering<Item>(flush: (batch: readonly Item[]) => Promise<void>) {
+  return async (batch: readonly Item[]): Promise<readonly Item[]> => {
+    await flush(batch);
+    return batch;
   };
 }
 
@@ -138,27 +201,16 @@ export function buildRequest(
   return { url: trigger.url, headers: [...own, ...trigger.headers], body, timeoutMs: trigger.timeoutMs };
 }
 
-function toSettlement(
-  delivery: Delivery,
-  trigger: DeliveryTrigger,
-  request: WebhookRequest,
-  outcome: Outcome,
-  decision: Decision,
-): Settlement {
+function toAttempt(delivery: Delivery, trigger: DeliveryTrigger, request: WebhookRequest): AttemptRequest {
   const ownHeaders = request.headers.slice(0, request.headers.length - trigger.headers.length);
   return {
-    invocationId: delivery.id,
-    attemptsBefore: delivery.attemptCount,
-    decision,
-    attempt: {
-      cause: delivery.attemptCount === 0 ? 'INITIAL' : 'RETRY',
-      url: request.url,
-      headers: [...ownHeaders, ...trigger.maskedHeaders],
-      bodySize: request.body.length,
-      contentMode: trigger.contentMode,
-      specVersion: trigger.specVersion,
-      outcome,
-    },
+    id: newUuid(Date.now()),
+    cause: delivery.attemptCount === 0 ? 'INITIAL' : 'RETRY',
+    url: request.url,
+    headers: [...ownHeaders, ...trigger.maskedHeaders],
+    bodySize: request.body.length,
+    contentMode: trigger.contentMode,
+    specVersion: trigger.specVersion,
   };
 }
 

@@ -24,6 +24,11 @@ export async function keepWorkerAlive(client: postgres.Sql, poolId: string): Pro
   if (held === undefined) await registerWorker(client, poolId);
 }
 
+/** Lets go of `poolId`, whose queue has ended although the process lives: what it left behind is taken over. */
+export async function abandonWorker(client: postgres.Sql, poolId: string): Promise<void> {
+  await client`select pg_advisory_unlock(${lockKey(client, poolId)})`;
+}
+
 /** Signs off. Ends with the connection if it does not come to that. */
 export async function unregisterWorker(client: postgres.Sql, poolId: string): Promise<void> {
   await client`delete from herald.workers where pool_id = ${poolId}`;
@@ -36,8 +41,12 @@ export interface Rescue {
   readonly jobs: number;
 }
 
+/** Attempts in a row that may be lost with their process before they count as failed: an event may be what kills it. */
+const FREE_LOSSES = 3;
+
 /**
- * Frees the jobs of dead processes and gives the lost attempt back: it was counted when the job was locked. A job
+ * Frees the jobs of dead processes and gives the lost attempt back: it was counted when the job was locked. An attempt
+ * that was shown as RUNNING becomes ABANDONED, and its invocation gets one more, unless it was lost too often. A job
  * whose attempt was recorded but not yet re-planned keeps the time its invocation shows.
  */
 export async function rescueJobs(db: Database): Promise<Rescue> {
@@ -46,13 +55,65 @@ export async function rescueJobs(db: Database): Promise<Rescue> {
       select w.pool_id from herald.workers w
         where pg_try_advisory_xact_lock(hashtextextended('herald worker ' || w.pool_id, 0))
     ),
+    held as materialized (
+      select j.id as job_id, (j.payload ->> 'invocation')::uuid as invocation_id
+        from graphile_worker._private_jobs j
+        join dead d on j.locked_by = d.pool_id
+        where j.key is not null
+    ),
+    abandoned as (
+      update herald.attempts a
+        set
+          status = 'ABANDONED', error_code = 'WORKER_LOST', finished_at = now(),
+          error_message = 'the process that made this attempt died; whether the receiver saw it is unknown'
+        from held h
+        where a.invocation_id = h.invocation_id and a.status = 'RUNNING'
+        returning a.invocation_id, a.number
+    ),
+    judged as materialized (
+      select
+          i.id, i.event_id, i.trigger_id, i.status as previous, t.status = 'PAUSED' as paused, a.number,
+          i.max_attempts + (lost.in_a_row < ${FREE_LOSSES})::int as max_attempts
+        from abandoned a
+        join herald.invocations i on i.id = a.invocation_id
+        join herald.triggers t on t.id = i.trigger_id
+        cross join lateral (
+          select count(*) as in_a_row from herald.attempts l
+            where l.invocation_id = i.id and l.status = 'ABANDONED' and l.number >= a.number - ${FREE_LOSSES}
+        ) lost
+        where i.status = 'RUNNING'
+        for update of i
+    ),
+    given_back as (
+      update herald.invocations i
+        set
+          status = case when i.attempt_count >= j.max_attempts then 'FAILED' when j.paused then 'HELD' else 'RETRYING' end,
+          failure_reason = case when i.attempt_count >= j.max_attempts then 'RETRIES_EXHAUSTED' end,
+          finished_at = case when i.attempt_count >= j.max_attempts then now() end,
+          max_attempts = j.max_attempts,
+          next_attempt_at = case when i.attempt_count < j.max_attempts and not j.paused then now() end,
+          last_error_code = 'WORKER_LOST', last_status_code = null, updated_at = now()
+        from judged j
+        where i.id = j.id
+        returning i.id, i.status
+    ),
+    recorded as (
+      insert into herald.changes (entries)
+      select json_agg(json_build_object(
+            'kind', 'INVOCATION', 'event', j.event_id, 'invocation', j.id, 'trigger', j.trigger_id,
+            'project', e.project, 'type', e.type, 'from', 'RUNNING', 'to', g.status, 'attempt', j.number))::text
+        from judged j
+        join given_back g on g.id = j.id
+        join herald.events e on e.id = j.event_id
+        having count(*) > 0
+    ),
     freed as (
       update graphile_worker._private_jobs j
         set
           locked_by = null, locked_at = null, attempts = greatest(0, j.attempts - 1),
           run_at = greatest(j.run_at, i.next_attempt_at), updated_at = now()
-        from dead d, herald.invocations i
-        where j.locked_by = d.pool_id and j.key is not null and i.id = (j.payload ->> 'invocation')::uuid
+        from held h, herald.invocations i
+        where j.id = h.job_id and i.id = h.invocation_id
         returning j.id
     ),
     -- Jobs that were replaced while they ran have no key any more: their successor does the work.
@@ -93,4 +154,38 @@ export async function readNextDue(
 
 function lockKey(client: postgres.Sql, poolId: string): postgres.Fragment {
   return client`hashtextextended('herald worker ' || ${poolId}::text, 0)`;
+}
+
+/** A job to come back later: the invocation stays as it is, only its turn moves. */
+export interface Postponement {
+  readonly invocationId: string;
+  readonly delayMs: number;
+}
+
+/**
+ * Plans the jobs of deliveries that have no slot anew. The new job takes the key over, so the old one, which is still
+ * locked, can end; what it counted is forgotten with it.
+ */
+export async function postponeJobs(db: Database, batch: readonly Postponement[]): Promise<void> {
+  await db.execute(sql`
+    with given as materialized (
+      select * from json_to_recordset(${JSON.stringify(batch)}::json)
+        as g("invocationId" uuid, "delayMs" double precision)
+    ),
+    planned as materialized (
+      select i.id, clock_timestamp() + g."delayMs" * interval '1 millisecond' as run_at,
+          greatest(i.max_attempts - i.attempt_count, 1) as jobs_left
+        from given g
+        join herald.invocations i on i.id = g."invocationId"
+        where i.finished_at is null
+    ),
+    added as (
+      select count(*) from graphile_worker.add_jobs((
+        select array_agg((
+              'deliver', json_build_object('invocation', p.id), null, p.run_at, p.jobs_left, p.id::text, null, null
+            )::graphile_worker.job_spec)
+          from planned p
+      ))
+    )
+    select herald.announce((select min(p.run_at) from planned p)) from added`);
 }

@@ -7,6 +7,7 @@ import type { Announcements } from '../store/announcements.ts';
 import { type Database, type DatabaseAddress, openClient, openWorkerPool } from '../store/database.ts';
 import { pruneEvents, pruneLogs } from '../store/retention.ts';
 import {
+  abandonWorker,
   keepWorkerAlive,
   readNextDue,
   registerWorker,
@@ -32,8 +33,10 @@ export interface WorkerProcess {
   stop(): Promise<void>;
 }
 
+/** Jobs at work for each attempt in flight: the others load, record, or wait a moment for their trigger's share. */
+const JOBS_PER_SLOT = 2;
 /** Jobs fetched ahead, as a multiple of the concurrency: fetching costs a statement whatever its size. */
-const LOCAL_QUEUE_FACTOR = 2;
+const LOCAL_QUEUE_FACTOR = 3;
 /** Milliseconds that finished and failed jobs are gathered to be written off together. */
 const JOB_BATCH_DELAY_MS = 10;
 /** Connections of graphile-worker's pool: it listens on one and fetches and writes off on the others. */
@@ -51,6 +54,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
   let stopping = false;
 
   async function startQueue(): Promise<void> {
+    if (current !== null) await abandonWorker(life, current.poolId);
     current = await runQueue(options, pool);
     await registerWorker(life, current.poolId);
     void current.ended.then(async () => {
@@ -130,7 +134,7 @@ async function runQueue(
     logger: queueLogger(log),
     preset: {
       worker: {
-        concurrentJobs: concurrency,
+        concurrentJobs: concurrency * JOBS_PER_SLOT,
         localQueue: { size: concurrency * LOCAL_QUEUE_FACTOR },
         completeJobBatchDelay: JOB_BATCH_DELAY_MS,
         failJobBatchDelay: JOB_BATCH_DELAY_MS,

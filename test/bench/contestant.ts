@@ -33,7 +33,13 @@ async function startHerald(): Promise<() => Promise<void>> {
     policy: { mode: 'private', allowCidrs: [] },
     connectionsPerOrigin: concurrency,
   });
-  const deliver = createDeliver({ db, secrets: createSecretBox([Buffer.alloc(32, 7)]), sender, log });
+  const deliver = createDeliver({
+    db,
+    secrets: createSecretBox([Buffer.alloc(32, 7)]),
+    sender,
+    log,
+    concurrency,
+  });
   const worker = await startWorker({
     address: database,
     db,

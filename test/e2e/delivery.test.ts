@@ -32,7 +32,7 @@ interface Attempt {
   readonly cause: string;
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
-  readonly durationMs: number;
+  readonly durationMs: number | null;
   readonly startedAt: string;
   readonly request: {
     readonly url: string;
@@ -268,6 +268,41 @@ describe('retries', () => {
       const invocation = await invocationOf(event.id, finished);
       expect(invocation.attempts.nodes[0]).toMatchObject({ errorCode: 'TIMEOUT', response: null });
       expect(invocation.attempts.nodes[0]?.errorMessage).toMatch(/200 ms/);
+    }));
+
+  test('an attempt in flight for more than a moment is shown, with what was sent; a cancelled one is too', () =>
+    withReceiver(async (receiver) => {
+      for (const end of ['SUCCEEDED', 'CANCELLED']) {
+        const type = newType();
+        let finish = (): void => {};
+        receiver.answer = (delivery, res) => {
+          finish = () => ok(delivery, res);
+        };
+        const trigger = await createTrigger(app, { type, url: receiver.url });
+        const event = await queueEvent(app, { type });
+        const running = await invocationOf(event.id, ({ status }) => status === 'RUNNING');
+        expect(running).toMatchObject({ attemptCount: 1, nextAttemptAt: null });
+        expect(running.attempts.nodes[0]).toMatchObject({
+          number: 1,
+          status: 'RUNNING',
+          durationMs: null,
+          response: null,
+        });
+        if (end === 'CANCELLED') {
+          await app.graphql('mutation ($id: ID!) { deleteTrigger(input: {id: $id}) { cancelledCount } }', {
+            id: trigger.id,
+          });
+        }
+        finish();
+        const finishedOne = await invocationOf(
+          event.id,
+          ({ attempts }) => attempts.nodes[0]?.status === 'SUCCEEDED',
+        );
+        expect(finishedOne).toMatchObject({ status: end, attemptCount: 1 });
+        expect(finishedOne.attempts.nodes).toHaveLength(1);
+        expect(finishedOne.attempts.nodes[0]?.durationMs).toBeGreaterThan(300);
+        expect(await jobCount(finishedOne.id)).toBe(0);
+      }
     }));
 
   test('nobody listening is CONNECTION_REFUSED', async () => {

@@ -37,6 +37,19 @@ const CREATE = `mutation ($url: String!, $type: String!) {
 const QUEUE = `mutation ($events: [QueueEventInput!]!) {
   queueEvents(input: {events: $events}) { events { id } userErrors { message } } }`;
 
+interface Invocations {
+  readonly invocations: {
+    readonly nodes: readonly {
+      readonly status: string;
+      readonly attemptCount: number;
+      readonly maxAttempts: number;
+      readonly attempts: {
+        readonly nodes: readonly { readonly status: string; readonly errorCode: string | null }[];
+      };
+    }[];
+  };
+}
+
 async function postmasterPid(): Promise<number> {
   const text = await readFile(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8');
   return Number(text.split('\n')[0]);
@@ -160,21 +173,30 @@ test('work of a killed process is taken over by the one that is left', async () 
       events: Array.from({ length: 5 }, () => ({ type: 'lost' })),
     });
     await receiver.received(5);
+    const admin = { url: herald.url, token: env.ADMIN_TOKEN };
+    await until(async () => {
+      const { invocations } = await graphql<Invocations>(admin, 'query { invocations { nodes { status } } }');
+      return invocations.nodes.every(({ status }) => status === 'RUNNING');
+    }, 'all to be shown in flight');
     workers[1]?.child.kill('SIGKILL');
     workers.push(spawnHerald({ ...env, DATA_DIR: join(dataDir, 'w2'), ROLES: 'worker' }));
     await until(() => answered.length === 5, 'the others to be taken over', 20_000);
     expect(new Set(answered).size).toBe(5);
     const done = await until(async () => {
-      const { invocations } = await graphql<{
-        invocations: { nodes: { status: string; maxAttempts: number; attemptCount: number }[] };
-      }>(
-        { url: herald.url, token: env.ADMIN_TOKEN },
-        'query { invocations { nodes { status attemptCount maxAttempts } } }',
+      const { invocations } = await graphql<Invocations>(
+        admin,
+        'query { invocations { nodes { status attemptCount maxAttempts attempts { nodes { status errorCode } } } } }',
       );
       return invocations.nodes.every(({ status }) => status === 'SUCCEEDED') && invocations.nodes;
     }, 'all to succeed');
-    // The lost attempts were given back.
-    expect(done.every(({ attemptCount, maxAttempts }) => attemptCount === 1 && maxAttempts === 4)).toBe(true);
+    // The lost attempts are visible, and were given back.
+    for (const { attemptCount, maxAttempts, attempts } of done) {
+      expect([attemptCount, maxAttempts]).toEqual([2, 5]);
+      expect(attempts.nodes).toEqual([
+        { status: 'ABANDONED', errorCode: 'WORKER_LOST' },
+        { status: 'SUCCEEDED', errorCode: null },
+      ]);
+    }
   } finally {
     for (const worker of workers) await worker[Symbol.asyncDispose]();
   }

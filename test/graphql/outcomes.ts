@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 /** What the worker would have recorded, for tests without one. */
 import type { AttemptErrorCode } from '../../src/domain/attempt.ts';
 import { type Settlement, settle } from '../../src/store/attempts.ts';
@@ -38,6 +39,7 @@ function toSettlement(played: Played): Settlement {
     attemptsBefore: number - 1,
     decision,
     attempt: {
+      id: randomUUID(),
       cause: number === 1 ? 'INITIAL' : 'RETRY',
       url: 'http://127.0.0.1:9/hook',
       headers: [
