@@ -163,6 +163,7 @@ CREATE INDEX "idempotency_keys_by_age" ON "herald"."idempotency_keys" USING btre
 CREATE INDEX "invocations_by_event" ON "herald"."invocations" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "invocations_by_trigger" ON "herald"."invocations" USING btree ("trigger_id","id");--> statement-breakpoint
 CREATE INDEX "invocations_unfinished" ON "herald"."invocations" USING btree ("next_attempt_at","id") WHERE status not in ('SUCCEEDED', 'FAILED', 'CANCELLED');--> statement-breakpoint
+CREATE INDEX "invocations_held" ON "herald"."invocations" USING btree ("trigger_id") WHERE "herald"."invocations"."status" = 'HELD';--> statement-breakpoint
 CREATE INDEX "invocations_failed" ON "herald"."invocations" USING btree ("id") WHERE "herald"."invocations"."status" = 'FAILED';--> statement-breakpoint
 CREATE INDEX "signing_keys_by_trigger" ON "herald"."signing_keys" USING btree ("trigger_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "triggers_name_is_taken_once" ON "herald"."triggers" USING btree ("project","name") WHERE "herald"."triggers"."deleted_at" is null;--> statement-breakpoint

@@ -43,7 +43,9 @@ create type herald.new_event as (
   traceparent text,
   tracestate text,
   origin text,
-  replay_of uuid
+  replay_of uuid,
+  -- What the idempotency key stands for, where that is more than the values above.
+  fingerprint text
 );
 --> statement-breakpoint
 
@@ -60,7 +62,9 @@ create type herald.new_invocation as (
 create function herald.fingerprint(event herald.new_event) returns bytea language sql stable
 as $$
   select sha256(convert_to(
-    json_build_array(event.type, event.data, event.delay, event."timestamp", event.source)::text, 'UTF8'))
+    -- The epoch, because a timestamptz reads differently in every time zone.
+    coalesce(event.fingerprint, json_build_array(
+      event.type, event.data, event.delay, extract(epoch from event."timestamp"), event.source)::text), 'UTF8'))
 $$;
 --> statement-breakpoint
 
@@ -78,10 +82,14 @@ begin
       when octet_length(e.data) > 262144
         then format('expected data of at most 262144 bytes, got %s', octet_length(e.data))
       when e.delay < 0 or e.delay = 'NaN' then format('expected delay to be 0 or more seconds, got %s', e.delay)
-      when coalesce(e."timestamp", now()) > now() + interval '3650 days' or e.delay > 3650 * 86400.0
+      when extract(epoch from coalesce(e."timestamp", now()) - now()) + e.delay > 3650 * 86400.0
         then 'expected delivery to be due within 3650 days from now'
       when e.idempotency_key !~ '^[!-~]{1,255}$'
         then 'expected idempotency_key to be 1 to 255 visible ASCII characters'
+      when e.source = '' or e.source ~ '[^[:graph:]]' or char_length(e.source) > 2048
+        then 'expected source to be a URI reference of 1 to 2048 characters'
+      when e.traceparent !~ '^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$'
+        then 'expected traceparent to be a W3C Trace Context header, version 00'
     end
     into wrong
     from unnest(asked) e
@@ -126,6 +134,8 @@ returns table (
   invocations json
 )
 language plpgsql volatile
+-- Runs as its owner, so that a role that may call it needs no rights on the tables, ours or graphile-worker's.
+security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   -- Whole milliseconds, rounded down: a due time must not lie ahead of the clock that fetches the job.
@@ -135,12 +145,13 @@ begin
   select array_agg((
         a.ordinality, herald.uuid_v7(), a.type, coalesce(a.data, 'null'), coalesce(a.delay, 0), a."timestamp",
         coalesce(a.project, 'default'), a.source, a."idempotencyKey", a.traceparent, a.tracestate,
-        coalesce(a.origin, 'SQL'), a."replayOf"
+        coalesce(a.origin, 'SQL'), a."replayOf", a.fingerprint
       )::herald.new_event order by a.ordinality)
     into asked
     from rows from (json_to_recordset(batch) as (
       type text, data text, delay double precision, "timestamp" timestamptz, project text, source text,
-      "idempotencyKey" text, traceparent text, tracestate text, origin text, "replayOf" uuid
+      "idempotencyKey" text, traceparent text, tracestate text, origin text, "replayOf" uuid,
+      fingerprint text
     )) with ordinality a;
 
   perform herald.check_new_events(asked);
@@ -283,6 +294,7 @@ create function herald.queue_event(
 )
 returns uuid
 language plpgsql volatile
+security definer set search_path = pg_catalog, pg_temp
 as $$
 declare
   answer record;
@@ -302,6 +314,10 @@ begin
   end case;
 end
 $$;
+--> statement-breakpoint
+
+-- Whoever may queue is told so: grant usage on schema herald, and execute on herald.queue_event, to the role.
+revoke execute on all functions in schema herald from public;
 --> statement-breakpoint
 
 -- Jobs whose attempts were used up by faults of ours (a crash counts as one) while their invocation is unfinished:

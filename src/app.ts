@@ -76,10 +76,12 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
   const feed = createChangeFeed(db, announcements);
   opened.push({ what: 'feed', close: () => feed.close() });
 
+  // The API opens first and closes last: a port that is taken stops nothing half-way, and health checks are answered
+  // until the last attempt in flight has ended.
+  const http = await startApi({ config, log, opened, db, feed, secrets, installation, adminToken });
   if (config.roles.has('worker')) {
     await startDelivering(config, log, opened, address, announcements, secrets);
   }
-  const http = await startApi({ config, log, opened, db, feed, secrets, installation, adminToken });
 
   return {
     url: http.url,
@@ -135,7 +137,8 @@ async function startDelivering(
   });
   opened.push({ what: 'worker database', close: () => db.$client.end({ timeout: 5 }) });
   const sender = createSender({ policy: config.egress, connectionsPerOrigin: config.concurrency });
-  opened.push({ what: 'sender', close: () => sender.close() });
+  // Nothing is in flight any more, unless the worker was given up on: those attempts end with the process.
+  opened.push({ what: 'sender', close: () => within(1, sender.close()) });
   const deliver = createDeliver({ db, secrets, sender, log, concurrency: config.concurrency });
   const { concurrency, retentionDays } = config;
   const worker = await startWorker({ address, db, announcements, deliver, log, concurrency, retentionDays });

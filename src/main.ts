@@ -65,7 +65,7 @@ function banner(config: Config, app: Awaited<ReturnType<typeof startApp>>, tookM
   return `
   Herald ${VERSION} is ready after ${(tookMs / 1000).toFixed(1)} s at ${app.url}
 
-    GraphiQL   ${link}
+    GraphiQL   ${config.roles.has('api') ? link : 'in the processes with the role api'}
     Token      ${tokenLine(config, app.adminToken, dataDir)}
     Database   ${app.databaseAt}
     Webhooks   ${describeEgress(config.egress)} (EGRESS, EGRESS_ALLOW_CIDRS)

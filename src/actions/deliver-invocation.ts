@@ -20,7 +20,7 @@ import {
   settle,
 } from '../store/attempts.ts';
 import { createBatcher } from '../store/batch.ts';
-import { type Database, inTransaction, translateDatabaseError } from '../store/database.ts';
+import { type Database, describeError, inTransaction, translateDatabaseError } from '../store/database.ts';
 import { type Delivery, loadDeliveries } from '../store/invocations.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import { lockTrigger } from '../store/triggers.ts';
@@ -94,7 +94,9 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       const start = { invocationId, attemptsBefore, elapsedMs: SHOW_AFTER_MS, attempt };
       shown = starts
         .add(start)
-        .catch((error: unknown) => log('debug', 'could not show an attempt', { error: String(error) }));
+        .catch((error: unknown) =>
+          log('debug', 'could not show an attempt', { error: describeError(error) }),
+        );
     }, SHOW_AFTER_MS);
     const outcome = await sending;
     clearTimeout(timer);
@@ -109,7 +111,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       if (error instanceof AppError || settlement.attempt === null) throw error;
       log('error', 'attempt could not be recorded in full', {
         invocation: settlement.invocationId,
-        error: String(error),
+        error: describeError(error),
       });
       return records.add({
         ...settlement,
@@ -166,15 +168,9 @@ function answering<Item>(flush: (batch: readonly Item[]) => Promise<void>) {
 
 /** What to record where no attempt is to be made; null where one is. */
 function withoutAttempt({ id, attemptCount, triggerStatus }: Delivery): Settlement | null {
-  const settlement = { invocationId: id, attemptsBefore: attemptCount, attempt: null };
-  switch (triggerStatus) {
-    case 'ACTIVE':
-      return null;
-    case 'PAUSED':
-      return { ...settlement, decision: { kind: 'HOLD' } };
-    case 'DISABLED':
-      return { ...settlement, decision: { kind: 'GIVE_UP', reason: 'TRIGGER_REMOVED' } };
-  }
+  // A DISABLED trigger creates no invocations; those it has are delivered to their end.
+  if (triggerStatus !== 'PAUSED') return null;
+  return { invocationId: id, attemptsBefore: attemptCount, attempt: null, decision: { kind: 'HOLD' } };
 }
 
 /** The request of one attempt (wire.md section 1): the same id and body every time, a new time and span. */

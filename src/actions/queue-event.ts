@@ -4,7 +4,7 @@ import { checkEvent, type NewEvent } from '../domain/event.ts';
 import { createBatcher } from '../store/batch.ts';
 import type { Database } from '../store/database.ts';
 import { translateDatabaseError } from '../store/database.ts';
-import { type QueuedEvent, queueEvents } from '../store/events.ts';
+import { type QueuedEvent, queueEvents, queueKeyedEvents } from '../store/events.ts';
 
 export interface Queue {
   /** Resolves after COMMIT. A problem's field is below the event, e.g. `['type']`. */
@@ -15,34 +15,32 @@ export interface Queue {
 
 /** Events a statement takes: beyond a few hundred the gain is gone and the wait for the first one grows. */
 const MAX_BATCH = 500;
+/** Characters of data a statement takes, so that large events do not add up to a statement that is too large. */
+const MAX_BATCH_CHARACTERS = 4 * 1024 * 1024;
 /** Callers that may wait for the database: about a second's worth; more are told to come back. */
 const MAX_WAITING = 20_000;
 
 export function createQueue(db: Database): Queue {
   const flush = (events: readonly NewEvent[]) => queueEvents(db, events);
-  const plain = createBatcher({
-    flush,
+  const limits = {
     maxSize: MAX_BATCH,
-    concurrency: 2,
     gatherMs: 3,
     maxWaiting: MAX_WAITING,
-  });
+    weigh: (event: NewEvent) => event.data.length,
+    maxWeight: MAX_BATCH_CHARACTERS,
+  };
+  const plain = createBatcher({ flush, concurrency: 2, ...limits });
   // An idempotency key waits for whoever is taking the same key, maybe in a user's long transaction: events without
   // one must not wait along.
-  const keyed = createBatcher({
-    flush,
-    maxSize: MAX_BATCH,
-    concurrency: 4,
-    gatherMs: 3,
-    maxWaiting: MAX_WAITING,
-  });
+  const flushKeyed = (events: readonly NewEvent[]) => queueKeyedEvents(db, events);
+  const keyed = createBatcher({ flush: flushKeyed, concurrency: 4, ...limits });
 
   return {
     async queueEvent(event) {
       const problems = checkEvent(event, new Date());
       if (problems.length > 0) return fail(...problems);
       try {
-        const queued = await (event.idempotencyKey === null ? plain : keyed).add(event);
+        const queued = await (event.idempotencyKey === null ? plain : keyed).add(notBeforeEpoch(event));
         const refusal = refusalOf(queued, event);
         return refusal === null ? succeed(queued) : fail(refusal);
       } catch (error) {
@@ -56,6 +54,13 @@ export function createQueue(db: Database): Queue {
       return queueTogether(db, events);
     },
   };
+}
+
+/** Any past time is due at once, and years before 1 are written in a way that Postgres does not read. */
+function notBeforeEpoch(event: NewEvent): NewEvent {
+  return event.timestamp !== null && event.timestamp.getTime() < 0
+    ? { ...event, timestamp: new Date(0) }
+    : event;
 }
 
 /** Carries the refusals out of the transaction, so that it rolls back. */
@@ -74,7 +79,7 @@ async function queueTogether(
 ): Promise<Result<readonly QueuedEvent[]>> {
   try {
     const queued = await db.transaction(async (tx) => {
-      const answers = await queueEvents(tx as unknown as Database, events);
+      const answers = await queueEvents(tx as unknown as Database, events.map(notBeforeEpoch));
       const refusals = answers.flatMap((answer, index) => {
         const refusal = refusalOf(answer, events[index]);
         return refusal === null ? [] : below(index, [refusal]);

@@ -49,6 +49,8 @@ export function createTriggerCache(db: Database, secrets: SecretBox): TriggerCac
     async get(id, version) {
       const cached = cache.get(id);
       const trigger = cached !== undefined && cached.version >= version ? cached : await loads.add(id);
+      // One that cannot be read must not fail those that were loaded with it.
+      if (trigger instanceof Error) throw trigger;
       cache.delete(id);
       cache.set(id, trigger);
       if (cache.size > CAPACITY) cache.delete(cache.keys().next().value ?? id);
@@ -61,13 +63,17 @@ async function loadTriggers(
   db: Database,
   secrets: SecretBox,
   ids: readonly string[],
-): Promise<readonly DeliveryTrigger[]> {
+): Promise<readonly (DeliveryTrigger | Error)[]> {
   const rows = new Map((await findTriggers(db, ids)).map((row) => [row.id, row]));
   const keys = Map.groupBy(await findSigningKeys(db, ids), (key) => key.triggerId);
   return ids.map((id) => {
     const row = rows.get(id);
-    if (row === undefined) throw new Error(`no row of trigger ${id}`);
-    return toDeliveryTrigger(secrets, row, keys.get(id) ?? []);
+    if (row === undefined) return new Error(`no row of trigger ${id}`);
+    try {
+      return toDeliveryTrigger(secrets, row, keys.get(id) ?? []);
+    } catch (error) {
+      return new Error(`the secrets of trigger ${id} cannot be read`, { cause: error });
+    }
   });
 }
 

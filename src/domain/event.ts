@@ -44,6 +44,8 @@ export interface NewEvent {
   /** CloudEvents `source`; null for the installation's own. */
   readonly source: string | null;
   readonly idempotencyKey: string | null;
+  /** What the idempotency key stands for, where that is more than the event's own values: the request's body. */
+  readonly fingerprint?: string;
   readonly traceparent: string | null;
   readonly tracestate: string | null;
   readonly origin: EventOrigin;

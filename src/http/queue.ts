@@ -1,4 +1,5 @@
 /** The legacy REST endpoints: what Space Cloud's clients send, queued through the one door (wire.md section 2). */
+import { createHash } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Queue } from '../actions/queue-event.ts';
 import { AppError, type Result } from '../domain/errors.ts';
@@ -54,7 +55,7 @@ export async function handleQueue(
 
   const body = parseObject(text);
   const synchronous = flag(body.isSynchronous, 'isSynchronous');
-  const result = await deps.queue.queueEvent(readEvent(call, body, text, idempotencyKey(req)));
+  const result = await deps.queue.queueEvent(readEvent(call, body, text, idempotencyKey(req), text));
   if (!result.ok) return sendProblem(res, problemOfInput(result.problems));
   const queued = answerOf(result.value);
   if (!synchronous) return sendJson(res, queued);
@@ -84,10 +85,12 @@ async function queueBatch(
     throw new AppError('INVALID', `expected events to be an array of 1 to ${MAX_BATCH_SIZE} events`);
   }
   const texts = elementTexts(memberTexts(text).get('events') ?? '[]');
-  const key = idempotencyKey({ headers: call.headers });
+  const given = idempotencyKey({ headers: call.headers });
+  // With the index it must still be a key.
+  const key = given !== null && given.length > MAX_BATCH_KEY_LENGTH ? sha256(given) : given;
   const batch = texts.map((one, index) =>
-    // One key stands for the whole call: each event of it gets its own, by position.
-    readEvent(call, parseObject(one), one, key === null ? null : `${key}/${index}`),
+    // One key stands for the whole call: each event of it gets its own, by position, and all stand for its whole body.
+    readEvent(call, parseObject(one), one, key === null ? null : `${key}/${index}`, text),
   );
   const result: Result<readonly QueuedEvent[]> = await deps.queue.queueEvents(batch);
   if (!result.ok) return sendProblem(res, problemOfInput(result.problems));
@@ -98,12 +101,24 @@ function answerOf({ eventId, invocations }: QueuedEvent) {
   return { id: eventId, invocations };
 }
 
+const MAX_BATCH_KEY_LENGTH = 240;
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
 function sendJson(res: ServerResponse, body: unknown): void {
   // Legacy clients want exactly 200 and a JSON body.
   res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }
 
-function readEvent(call: Call, body: JsonObject, text: string, key: string | null): NewEvent {
+function readEvent(
+  call: Call,
+  body: JsonObject,
+  text: string,
+  key: string | null,
+  request: string,
+): NewEvent {
   const { type, options } = body;
   if (typeof type !== 'string')
     throw new AppError('INVALID', `expected type to be a string, got ${kindOf(type)}`);
@@ -121,6 +136,7 @@ function readEvent(call: Call, body: JsonObject, text: string, key: string | nul
     project: call.route.project,
     source: null,
     idempotencyKey: key,
+    ...(key !== null && { fingerprint: sha256(call.route.kind + request) }),
     traceparent: traced ? traceparent : null,
     tracestate: traced && typeof tracestate === 'string' ? tracestate.slice(0, 512) : null,
     origin: 'REST',

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import type { Caller } from '../domain/caller.ts';
 import { AppError, StartupError } from '../domain/errors.ts';
 import type { Log } from '../log.ts';
-import { translateDatabaseError } from '../store/database.ts';
+import { describeError, translateDatabaseError } from '../store/database.ts';
 import { type Authenticate, bearerToken } from './auth.ts';
 import type { OriginPolicy } from './origin.ts';
 import { problemOf, sendProblem } from './problem.ts';
@@ -81,6 +81,7 @@ async function answer(
   if (path === '/readyz') return answerReady(options, isDraining(), res);
   const { doors, origins } = options;
   if (doors === null) throw new AppError('NOT_FOUND', 'this process has no API; its ROLES are worker only');
+  if (isDraining()) throw new AppError('UNAVAILABLE', 'Herald is shutting down; try again');
   if (!origins.allows(req))
     throw new AppError('FORBIDDEN', 'the Host or Origin of this request is not allowed');
   if (origins.answerCors(req, res)) return;
@@ -157,7 +158,7 @@ function sendError(log: Log, res: ServerResponse, error: unknown): void {
   const requestId = randomUUID();
   log('error', 'request failed', {
     requestId,
-    error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    error: describeError(error),
   });
   const detail = `an unexpected error; its details are in the log under request id ${requestId}`;
   sendProblem(res, { status: 500, title: 'Internal Server Error', code: 'INTERNAL_SERVER_ERROR', detail });

@@ -9,10 +9,15 @@ import { findInvocationsOfEvent } from '../store/invocations.ts';
 export type Answer =
   /** `result` is the parsed body of the first success: any JSON value, else its text; null when there is none. */
   | { readonly kind: 'ANSWERED'; readonly result: unknown }
-  | { readonly kind: 'UNANSWERED'; readonly detail: string };
+  | { readonly kind: 'UNANSWERED'; readonly detail: string }
+  /** Changes were missed; the feed looks again by itself. */
+  | { readonly kind: 'MISSED' };
 
 /** Waits for the first success of the event's invocations; gives up early when the caller hangs up. */
-export type AwaitAnswer = (eventId: string, res: ServerResponse) => Promise<Answer>;
+export type AwaitAnswer = (
+  eventId: string,
+  res: ServerResponse,
+) => Promise<Exclude<Answer, { kind: 'MISSED' }>>;
 
 /** How long a synchronous caller waits, in ms (wire.md section 2). */
 const SYNCHRONOUS_TIMEOUT_MS = 10_000;
@@ -27,15 +32,22 @@ export function createAwaitAnswer(db: Database, feed: ChangeFeed): AwaitAnswer {
       start: look,
       select: (changes) =>
         changes.some(({ event }) => event === eventId) ? look() : Promise.resolve({ items: [] }),
-      missed: () => ({ kind: 'UNANSWERED', detail: 'the answer was missed; look the event up' }),
+      missed: () => ({ kind: 'MISSED' }),
     });
     const stop = () => void answers.return?.();
-    const timer = setTimeout(stop, SYNCHRONOUS_TIMEOUT_MS);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      stop();
+    }, SYNCHRONOUS_TIMEOUT_MS);
     res.once('close', stop);
     try {
-      const next = await answers.next();
-      if (next.done !== true) return next.value;
-      const detail = `no receiver answered 2xx within ${SYNCHRONOUS_TIMEOUT_MS / 1000} s; the event is queued and goes on`;
+      for (let next = await answers.next(); next.done !== true; next = await answers.next()) {
+        if (next.value.kind !== 'MISSED') return next.value;
+      }
+      const detail = late
+        ? `no receiver answered 2xx within ${SYNCHRONOUS_TIMEOUT_MS / 1000} s; the event is queued and goes on`
+        : 'Herald is shutting down; the event is queued and goes on';
       return { kind: 'UNANSWERED', detail };
     } finally {
       clearTimeout(timer);

@@ -130,6 +130,8 @@ export async function settle(db: Executor, batch: readonly Settlement[]): Promis
             when i.status in (${FINAL_LIST}) then i.status
             when g.change = 'SUCCEED' then 'SUCCEEDED'
             when g.change = 'GIVE_UP' then 'FAILED'
+            -- The trigger's retries may have been lowered since the delivery was loaded.
+            when g.change = 'RETRY' and g.before + 1 >= i.max_attempts then 'FAILED'
             when t.status = 'PAUSED' then 'HELD'
             when g.change = 'HOLD' then 'PENDING'
             else 'RETRYING'
@@ -149,8 +151,9 @@ export async function settle(db: Executor, batch: readonly Settlement[]): Promis
       update herald.invocations i
         set
           status = j.status,
-          failure_reason = case when j.status = 'FAILED' then coalesce(i.failure_reason, j.reason) end,
+          failure_reason = case when j.status = 'FAILED' then coalesce(i.failure_reason, j.reason, 'RETRIES_EXHAUSTED') end,
           attempt_count = j.before + j.attempted::int,
+          max_attempts = greatest(i.max_attempts, j.before + j.attempted::int),
           next_attempt_at = case
             when j.status in ('PENDING', 'RETRYING') then j.moment + coalesce(j.delay, 0) * interval '1 second' end,
           updated_at = j.moment,

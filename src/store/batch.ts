@@ -13,6 +13,9 @@ export interface BatchOptions<Item, Answer> {
   readonly concurrency: number;
   /** Milliseconds to gather while callers come in numbers; a lone call never waits. */
   readonly gatherMs: number;
+  /** What an item weighs, e.g. its characters, and the most a flush of several may weigh together. */
+  readonly weigh?: (item: Item) => number;
+  readonly maxWeight?: number;
   /** Most callers waiting; one more is refused with UNAVAILABLE. */
   readonly maxWaiting: number;
 }
@@ -47,8 +50,9 @@ export function createBatcher<Item, Answer>(options: BatchOptions<Item, Answer>)
 
   function flushNow(): void {
     planned = false;
-    const batch = waiting.slice(0, options.maxSize);
-    waiting = waiting.slice(options.maxSize);
+    const size = batchSize();
+    const batch = waiting.slice(0, size);
+    waiting = waiting.slice(size);
     lastSize = batch.length;
     flushing++;
     flushAll(batch).finally(() => {
@@ -56,6 +60,17 @@ export function createBatcher<Item, Answer>(options: BatchOptions<Item, Answer>)
       plan();
     });
     plan();
+  }
+
+  function batchSize(): number {
+    const { maxSize, weigh, maxWeight = Number.POSITIVE_INFINITY } = options;
+    if (weigh === undefined) return maxSize;
+    let weight = 0;
+    for (const [index, { item }] of waiting.entries()) {
+      weight += weigh(item);
+      if (index > 0 && (weight > maxWeight || index === maxSize)) return index;
+    }
+    return maxSize;
   }
 
   async function flushAll(batch: readonly Waiting<Item, Answer>[]): Promise<void> {
@@ -90,10 +105,11 @@ export function createBatcher<Item, Answer>(options: BatchOptions<Item, Answer>)
   };
 }
 
-/** SQLSTATE classes 22 (data) and 23 (constraints), and exceeded limits: the statement's content, not the server. */
+/** SQLSTATE classes 22 (data), 23 (constraints), 54 (limits), and a lock not had in time: not the server's fault. */
 function isOneItemsFault(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ('code' in cause && typeof cause.code === 'string' && /^(?:22|23|54)/.test(cause.code)) return true;
+    if ('code' in cause && typeof cause.code === 'string' && /^(?:22|23|54|55P03)/.test(cause.code))
+      return true;
   }
   return false;
 }

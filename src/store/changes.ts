@@ -68,6 +68,8 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
   let position: string | null = null;
   let reading: Promise<void> | null = null;
   let behind = false;
+  /** Those who came while a read was under way: they begin after the next one. */
+  let newcomers: Subscriber[] = [];
 
   /** Reads up to now; calls that come meanwhile share one further read. */
   function read(): Promise<void> {
@@ -75,11 +77,17 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
     reading ??= (async () => {
       while (behind && subscribers.size > 0) {
         behind = false;
+        const beginning = newcomers;
+        newcomers = [];
         // While the database is away subscribers wait; the snapshot position lets nothing be skipped afterwards.
-        await readOnce().catch(() => {
+        try {
+          await readOnce();
+          for (const subscriber of beginning) subscriber.begin();
+        } catch {
           behind = true;
-          return pause(RETRY_MS, undefined, { ref: false });
-        });
+          newcomers = [...beginning, ...newcomers];
+          await pause(RETRY_MS, undefined, { ref: false });
+        }
       }
       reading = null;
     })();
@@ -108,8 +116,9 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
       if (subscribers.size === 0) position = null;
       const { subscriber, iterator } = createSubscriber(options, () => subscribers.delete(subscriber));
       subscribers.add(subscriber);
-      // The first read fixes the position; the start items are read after it.
-      read().then(() => subscriber.begin());
+      // A read fixes the position; the start items are read after it.
+      newcomers.push(subscriber);
+      void read();
       return iterator;
     },
     close() {

@@ -30,6 +30,8 @@ export interface PoolOptions {
   readonly max: number;
   /** Session settings, e.g. `{ enable_seqscan: 'off' }`. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Keeps connections for ever: for one that holds a session lock. By default they are renewed every half an hour. */
+  readonly permanent?: true;
 }
 
 /** A statement that runs longer is cancelled, in ms: no query of ours takes seconds, so it is stuck behind a lock. */
@@ -47,14 +49,22 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
   const url = URL.parse(text) ?? URL.parse(text.replace(/^(\w+:\/\/(?:[^/@]*@)?)(?=\/)/, '$1localhost'));
   const host = url?.searchParams.get('host');
   if (url === null || host == null) return { url: text };
-  const password = decodeURIComponent(url.password);
+  const password = decode(url.password);
   return {
     host,
     port: Number(url.searchParams.get('port') ?? (url.port || 5432)),
-    user: decodeURIComponent(url.username) || url.searchParams.get('user') || 'postgres',
-    database: decodeURIComponent(url.pathname.slice(1)) || 'postgres',
+    user: decode(url.username) || url.searchParams.get('user') || 'postgres',
+    database: decode(url.pathname.slice(1)) || 'postgres',
     ...(password !== '' && { password }),
   };
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 export function openDatabase(address: DatabaseAddress, options: PoolOptions): Database {
@@ -67,7 +77,12 @@ export function openClient(address: DatabaseAddress, options: PoolOptions): post
     max: options.max,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     // Plans are chosen once per connection; without this, a plan made on empty tables outlives them.
-    max_lifetime: 30 * 60,
+    max_lifetime: options.permanent ? null : 30 * 60,
+    // By default postgres.js waits up to 20 s between tries; a database that is back must be used within seconds.
+    backoff: (retries: number) => Math.min(0.1 * 2 ** retries, 1),
+    // It would read the array types of every new connection and leave the promise alone: a restart of the server at
+    // that moment is an unhandled rejection, which ends the process.
+    fetch_types: false,
     onnotice: () => {},
     connection: {
       application_name: options.name,
@@ -121,6 +136,19 @@ export function constraintOf(error: unknown): string | undefined {
   return undefined;
 }
 
+/** An error for the log: drizzle's message holds the statement's parameters, that is, event data and secrets. */
+export function describeError(error: unknown): string {
+  const state = sqlState(error);
+  let root = error;
+  while (root instanceof Error && root.cause instanceof Error) root = root.cause;
+  if (state !== undefined) {
+    const constraint = constraintOf(error);
+    const message = root instanceof Error ? root.message : String(root);
+    return `${state} ${message}${constraint === undefined ? '' : ` (${constraint})`}`;
+  }
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
 /** Classes of failure that mean "the database is away or full": nothing was stored, try again later. */
 const UNAVAILABLE =
   /^(?:08|53|57P|25006|55P03|57014|CONNECTION_|CONNECT_TIMEOUT|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|40001|40P01)/;
@@ -131,9 +159,13 @@ export function translateDatabaseError(error: unknown): unknown {
   const state = sqlState(error);
   if (state === undefined) return error;
   if (UNAVAILABLE.test(state)) {
-    return new AppError('UNAVAILABLE', 'the database is not available; nothing was stored, try again later', {
-      cause: error,
-    });
+    return new AppError(
+      'UNAVAILABLE',
+      'the database is not available and nothing was acknowledged; try again, with the same idempotency key to be sure',
+      {
+        cause: error,
+      },
+    );
   }
   if (state === '22021') return new AppError('INVALID', 'expected text without U+0000', { cause: error });
   return error;

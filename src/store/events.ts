@@ -2,7 +2,7 @@
 import { and, eq, gte, inArray, lt, or, type SQL, sql } from 'drizzle-orm';
 import type { EventStatus, InvocationCounts, NewEvent } from '../domain/event.ts';
 import { FINAL_STATES } from '../domain/invocation.ts';
-import type { Executor } from './database.ts';
+import { type Database, type Executor, inTransaction } from './database.ts';
 import {
   type CappedCount,
   countRows,
@@ -33,11 +33,32 @@ export async function queueEvents(db: Executor, batch: readonly NewEvent[]): Pro
     select outcome, event_id as id, invocations::text as invocations
       from herald.queue_events(${JSON.stringify(batch)}::json)
       order by position`);
-  return rows.map(({ outcome, id, invocations }) => ({
+  const answers = rows.map(({ outcome, id, invocations }) => ({
     outcome,
     eventId: id,
     invocations: invocations === null ? [] : (JSON.parse(invocations) as QueuedEvent['invocations']),
   }));
+  // The statement cannot see what it inserts itself: a repetition within the batch has its first one's invocations.
+  const first = new Map(
+    answers.filter(({ outcome }) => outcome === 'QUEUED').map((one) => [one.eventId, one.invocations]),
+  );
+  return answers.map((one) =>
+    one.outcome === 'DUPLICATE' ? { ...one, invocations: first.get(one.eventId) ?? one.invocations } : one,
+  );
+}
+
+/** How long a call waits for somebody who is using the same idempotency key in an open transaction. */
+const KEY_TIMEOUT = '1500ms';
+
+/** The same for events with idempotency keys; 55P03 where a key is being used in a transaction that stays open. */
+export async function queueKeyedEvents(
+  db: Database,
+  batch: readonly NewEvent[],
+): Promise<readonly QueuedEvent[]> {
+  return inTransaction(db, async (tx) => {
+    await tx.execute(sql`select set_config('lock_timeout', ${KEY_TIMEOUT}, true)`);
+    return queueEvents(tx, batch);
+  });
 }
 
 /** Events by id, in any order; missing ones are absent. */

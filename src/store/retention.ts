@@ -4,11 +4,22 @@ import type { Database } from './database.ts';
 
 /** How long the change log is kept: subscribers that were away for longer read the state anew. */
 export const CHANGES_KEPT_MINUTES = 60;
+/** Statements of one round, so that a round ends. */
+const MAX_STATEMENTS = 200;
 /** Rows a statement removes: fractions of a second, so that deliveries hardly notice. */
 const BATCH = 1000;
 
+/** Removes what is too old, in short statements, until nothing is left of it. `days` is how long events are kept. */
+export async function prune(db: Database, days: number): Promise<void> {
+  for (const remove of [pruneLogs, (on: Database) => pruneEvents(on, days)]) {
+    for (let statement = 0; statement < MAX_STATEMENTS; statement++) {
+      if ((await remove(db)) < BATCH) break;
+    }
+  }
+}
+
 /** Removes old rows of the change log and outlived idempotency keys. Returns how many. */
-export async function pruneLogs(db: Database): Promise<number> {
+async function pruneLogs(db: Database): Promise<number> {
   const [row] = await db.execute<{ count: number }>(sql`
     with old_changes as (
       delete from herald.changes c
@@ -38,7 +49,7 @@ export async function pruneLogs(db: Database): Promise<number> {
  * Removes events older than `days` that are finished, with their invocations and attempts. Returns how many. Ids are
  * UUIDv7, so "older" is a range of the primary key.
  */
-export async function pruneEvents(db: Database, days: number): Promise<number> {
+async function pruneEvents(db: Database, days: number): Promise<number> {
   const [row] = await db.execute<{ count: number }>(sql`
     with old as materialized (
       select e.id from herald.events e

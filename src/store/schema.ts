@@ -220,6 +220,7 @@ export const invocations = herald.table(
     index('invocations_by_event').on(table.eventId),
     index('invocations_by_trigger').on(table.triggerId, table.id),
     index('invocations_unfinished').on(table.nextAttemptAt, table.id).where(unfinished),
+    index('invocations_held').on(table.triggerId).where(sql`${table.status} = 'HELD'`),
     index('invocations_failed').on(table.id).where(sql`${table.status} = 'FAILED'`),
   ],
 );

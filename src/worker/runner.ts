@@ -1,11 +1,16 @@
-/** Runs graphile-worker: our tasks, its retries, its polling; and sees to it that it never just stops. */
-import { EventEmitter } from 'node:events';
-import { Logger, type Runner, run, type WorkerEvents, type WorkerPool } from 'graphile-worker';
-import type { Deliver } from '../actions/deliver-invocation.ts';
+/** Keeps the queue running: starts it again where it stops, says that this process lives, takes over from the dead. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Log } from '../log.ts';
 import type { Announcements } from '../store/announcements.ts';
-import { type Database, type DatabaseAddress, openClient, openWorkerPool } from '../store/database.ts';
-import { pruneEvents, pruneLogs } from '../store/retention.ts';
+import {
+  type Database,
+  type DatabaseAddress,
+  describeError,
+  openClient,
+  openWorkerPool,
+} from '../store/database.ts';
+import { prune } from '../store/retention.ts';
+import { adoptStrays, releaseStrays, type StrayCursor } from '../store/strays.ts';
 import {
   abandonWorker,
   keepWorkerAlive,
@@ -14,17 +19,13 @@ import {
   rescueJobs,
   unregisterWorker,
 } from '../store/workers.ts';
-import { createTasks, RetryLater } from './tasks.ts';
+import { type Queue, type QueueOptions, runQueue } from './queue.ts';
 import { createWaker } from './waker.ts';
 
-export interface WorkerOptions {
+export interface WorkerOptions extends QueueOptions {
   readonly address: DatabaseAddress;
   readonly db: Database;
   readonly announcements: Announcements;
-  readonly deliver: Deliver;
-  readonly log: Log;
-  /** Most attempts in flight at once. */
-  readonly concurrency: number;
   readonly retentionDays: number;
 }
 
@@ -33,64 +34,82 @@ export interface WorkerProcess {
   stop(): Promise<void>;
 }
 
-/** Jobs at work for each attempt in flight: the others load, record, or wait a moment for their trigger's share. */
-const JOBS_PER_SLOT = 2;
-/** Jobs fetched ahead, as a multiple of the concurrency: fetching costs a statement whatever its size. */
-const LOCAL_QUEUE_FACTOR = 3;
-/** Milliseconds that finished and failed jobs are gathered to be written off together. */
-const JOB_BATCH_DELAY_MS = 10;
 /** Connections of graphile-worker's pool: it listens on one and fetches and writes off on the others. */
 const QUEUE_CONNECTIONS = 4;
+const RESTART_DELAY_MS = 250;
 const RESCUE_INTERVAL_MS = 2000;
+const STRAYS_INTERVAL_MS = 15_000;
 const PRUNE_INTERVAL_MS = 60_000;
-const RESTART_DELAY_MS = 1000;
+/** A queue that fails to fetch for this long, while the database answers others, does not recover by itself. */
+const MAX_FAILING_MS = 5000;
 
 export async function startWorker(options: WorkerOptions): Promise<WorkerProcess> {
   const { address, log, db } = options;
   const pool = openWorkerPool(address, { name: 'herald queue', max: QUEUE_CONNECTIONS });
-  // The liveness lock lives on a connection that nobody recycles.
-  const life = openClient(address, { name: 'herald alive', max: 1 });
-  let current: RunningQueue | null = null;
+  const life = openClient(address, { name: 'herald alive', max: 1, permanent: true });
+  /** The current queue, and former ones whose last attempts are still in flight. */
+  const queues = new Set<Queue>();
+  let current: Queue | null = null;
   let stopping = false;
 
   async function startQueue(): Promise<void> {
-    if (current !== null) await abandonWorker(life, current.poolId);
-    current = await runQueue(options, pool);
-    await registerWorker(life, current.poolId);
-    void current.ended.then(async () => {
-      if (stopping) return;
-      log('warn', 'the queue stopped by itself and is started again');
-      await restart();
-    });
+    const queue = await runQueue(options, pool);
+    queues.add(queue);
+    void queue.ended.then(() => leave(queue));
+    try {
+      await registerWorker(life, queue.poolId);
+    } catch (error) {
+      void queue.stop();
+      throw error;
+    }
+    current = queue;
+    void queue.leaving.then(restart);
   }
 
   async function restart(): Promise<void> {
     while (!stopping) {
-      await new Promise((resolve) => setTimeout(resolve, RESTART_DELAY_MS));
+      log('warn', 'the queue stopped by itself and is started again');
       try {
+        await pause(RESTART_DELAY_MS);
         return await startQueue();
       } catch (error) {
-        log('warn', 'the queue could not be started', { error: String(error) });
+        log('warn', 'the queue could not be started', { error: describeError(error) });
       }
     }
+  }
+
+  /** What a queue that ended by itself could not write off is taken over, by whoever comes first. */
+  async function leave(queue: Queue): Promise<void> {
+    queues.delete(queue);
+    if (!stopping) await abandonWorker(life, queue.poolId).catch(() => {});
+  }
+
+  async function rescue(): Promise<void> {
+    for (const { poolId } of queues) await keepWorkerAlive(life, poolId);
+    const { workers, jobs } = await rescueJobs(db);
+    if (workers + jobs > 0) log('warn', 'took over the work of dead processes', { workers, jobs });
+    const failingSince = current?.failingSince() ?? null;
+    if (failingSince !== null && performance.now() - failingSince > MAX_FAILING_MS) void current?.stop();
+  }
+
+  let strayCursor: StrayCursor | null = null;
+  async function findStrays(): Promise<void> {
+    const { adopted, cursor } = await adoptStrays(db, strayCursor);
+    strayCursor = cursor;
+    const released = await releaseStrays(db);
+    if (adopted + released > 0) log('warn', 'found invocations astray', { adopted, released });
   }
 
   await startQueue();
   const waker = createWaker({
     announcements: options.announcements,
     readNextDue: () => readNextDue(db),
-    wake: () => current?.pool.nudge(options.concurrency),
+    wake: () => current?.wake(),
   });
   const chores = [
-    every(RESCUE_INTERVAL_MS, log, async () => {
-      if (current !== null) await keepWorkerAlive(life, current.poolId);
-      const { workers, jobs } = await rescueJobs(db);
-      if (workers + jobs > 0) log('warn', 'took over the work of dead processes', { workers, jobs });
-    }),
-    every(PRUNE_INTERVAL_MS, log, async () => {
-      await pruneLogs(db);
-      await pruneEvents(db, options.retentionDays);
-    }),
+    every(RESCUE_INTERVAL_MS, log, rescue),
+    every(STRAYS_INTERVAL_MS, log, findStrays),
+    every(PRUNE_INTERVAL_MS, log, () => prune(db, options.retentionDays)),
   ];
 
   return {
@@ -98,84 +117,28 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       stopping = true;
       waker.stop();
       await Promise.all(chores.map((chore) => chore.stop()));
-      await current?.runner
-        .stop()
-        .catch((error: unknown) => log('warn', 'the queue stopped uncleanly', { error: String(error) }));
-      if (current !== null) await unregisterWorker(life, current.poolId).catch(() => {});
+      const left = [...queues];
+      await Promise.all(left.map((queue) => queue.stop()));
+      for (const { poolId } of left) await unregisterWorker(life, poolId).catch(() => {});
       await life.end();
       await pool.end();
     },
   };
 }
 
-interface RunningQueue {
-  readonly runner: Runner;
-  readonly pool: WorkerPool;
-  readonly poolId: string;
-  /** Resolves when the runner has ended for whatever reason. */
-  readonly ended: Promise<void>;
-}
-
-async function runQueue(
-  options: WorkerOptions,
-  pgPool: ReturnType<typeof openWorkerPool>,
-): Promise<RunningQueue> {
-  const { concurrency, log } = options;
-  const events: WorkerEvents = new EventEmitter();
-  // In an object of its own: a WorkerPool is a thenable that resolves when it has ended.
-  const created = Promise.withResolvers<{ readonly pool: WorkerPool }>();
-  events.once('pool:create', ({ workerPool }) => created.resolve({ pool: workerPool }));
-  const runner = await run({
-    pgPool,
-    events,
-    noHandleSignals: true,
-    parsedCronItems: [],
-    taskList: createTasks(options.deliver),
-    logger: queueLogger(log),
-    preset: {
-      worker: {
-        concurrentJobs: concurrency * JOBS_PER_SLOT,
-        localQueue: { size: concurrency * LOCAL_QUEUE_FACTOR },
-        completeJobBatchDelay: JOB_BATCH_DELAY_MS,
-        failJobBatchDelay: JOB_BATCH_DELAY_MS,
-      },
-    },
-  });
-  const { pool } = await created.promise;
-  return {
-    runner,
-    pool,
-    poolId: pool.id,
-    ended: runner.promise.then(
-      () => {},
-      () => {},
-    ),
-  };
-}
-
-/**
- * graphile-worker's lines in our log. Its note on a failed attempt is dropped: ours says more. So is its advice to have
- * a connection per job: our jobs use shared statements on connections of our own.
- */
-function queueLogger(log: Log): Logger {
-  return new Logger(() => (level, message, meta) => {
-    if (meta?.error instanceof RetryLater || message.includes('having maxPoolSize')) return;
-    const ours = level === 'error' ? 'error' : level === 'warning' ? 'warn' : 'debug';
-    log(ours, `queue: ${message}`);
-  });
-}
-
 function every(intervalMs: number, log: Log, work: () => Promise<void>): { stop(): Promise<void> } {
-  let running: Promise<void> = Promise.resolve();
+  let running: Promise<void> | null = null;
   const timer = setInterval(() => {
-    running = running
-      .then(work)
-      .catch((error: unknown) => log('debug', 'a chore failed', { error: String(error) }));
+    running ??= work()
+      .catch((error: unknown) => log('debug', 'a chore failed', { error: describeError(error) }))
+      .finally(() => {
+        running = null;
+      });
   }, intervalMs);
   return {
-    stop: () => {
+    stop: async () => {
       clearInterval(timer);
-      return running;
+      await running;
     },
   };
 }

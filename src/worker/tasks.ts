@@ -1,6 +1,7 @@
 /** The queue's tasks. There is one: deliver an invocation. */
 import type { JobHelpers, TaskList } from 'graphile-worker';
 import type { Deliver } from '../actions/deliver-invocation.ts';
+import { describeError } from '../store/database.ts';
 
 /** Name of the task in graphile-worker's tables; `herald.queue_events` and `settle` write it. */
 export const DELIVER = 'deliver';
@@ -19,7 +20,14 @@ export function createTasks(deliver: Deliver): TaskList {
   return {
     async [DELIVER](payload: unknown, { job }: JobHelpers) {
       const { invocation: invocationId } = payload as { readonly invocation: string };
-      const result = await deliver({ invocationId, attempts: job.attempts, maxAttempts: job.max_attempts });
+      const result = await deliver({
+        invocationId,
+        attempts: job.attempts,
+        maxAttempts: job.max_attempts,
+      }).catch((error: unknown) => {
+        // graphile-worker logs and stores the message, which must not hold a statement's parameters.
+        throw new Error(describeError(error));
+      });
       if (result === 'RETRY') throw new RetryLater();
     },
   };

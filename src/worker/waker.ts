@@ -23,6 +23,8 @@ export function createWaker({ announcements, readNextDue, wake }: WakerOptions):
   /** The database's clock less our monotonic one: due times are the database's. */
   let clockOffset: number | null = null;
   let stopped = false;
+  /** Something was announced before the database's clock was known. */
+  let missed = false;
 
   const databaseNow = (offset: number): number => performance.now() + offset;
 
@@ -46,6 +48,11 @@ export function createWaker({ announcements, readNextDue, wake }: WakerOptions):
       const { due, now } = await readNextDue();
       // The answer was read somewhere between question and answer; half-way is the best guess.
       clockOffset = now - (askedAt + performance.now()) / 2;
+      if (missed) {
+        missed = false;
+        plan(now);
+        return;
+      }
       if ((due ?? Number.POSITIVE_INFINITY) < plannedFor) plan(due ?? now + MAX_WAIT_MS);
       else if (due === null && plannedFor === Number.POSITIVE_INFINITY) plan(now + MAX_WAIT_MS);
     } catch {
@@ -55,7 +62,9 @@ export function createWaker({ announcements, readNextDue, wake }: WakerOptions):
   }
 
   const deafen = announcements.hear(({ nextDue }) => {
-    if (nextDue !== null && nextDue.getTime() < plannedFor) plan(nextDue.getTime());
+    if (nextDue === null) return;
+    if (clockOffset === null) missed = true;
+    else if (nextDue.getTime() < plannedFor) plan(nextDue.getTime());
   });
   void lookAhead();
 

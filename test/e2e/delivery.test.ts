@@ -382,6 +382,47 @@ describe('triggers', () => {
       expect(receiver.deliveries).toHaveLength(1);
     }));
 
+  test('fewer retries while an attempt is in flight: it was the last', () =>
+    withReceiver(async (receiver) => {
+      const type = newType();
+      let finish = (): void => {};
+      receiver.answer = (delivery, res) => {
+        finish = () => status(500)(delivery, res);
+      };
+      const trigger = await createTrigger(app, { type, url: receiver.url });
+      const event = await queueEvent(app, { type });
+      await receiver.received(1);
+      await app.graphql(
+        'mutation ($id: ID!) { updateTrigger(input: {id: $id, retries: 0}) { trigger { id } } }',
+        {
+          id: trigger.id,
+        },
+      );
+      finish();
+      const invocation = await invocationOf(event.id, finished);
+      expect(invocation).toMatchObject({
+        status: 'FAILED',
+        failureReason: 'RETRIES_EXHAUSTED',
+        attemptCount: 1,
+        maxAttempts: 1,
+      });
+    }));
+
+  test('a disabled trigger gets no new events, and what it had is delivered', () =>
+    withReceiver(async (receiver) => {
+      const type = newType();
+      const trigger = await createTrigger(app, { type, url: receiver.url });
+      const event = await queueEvent(app, { type, delay: 0.5 });
+      await app.graphql(
+        'mutation ($id: ID!) { updateTrigger(input: {id: $id, status: DISABLED}) { trigger { id } } }',
+        {
+          id: trigger.id,
+        },
+      );
+      expect((await queueEvent(app, { type })).status).toBe('UNMATCHED');
+      expect((await invocationOf(event.id, finished)).status).toBe('SUCCEEDED');
+    }));
+
   test('new settings hold from the next attempt on; secret headers arrive in clear and are shown nowhere', () =>
     withReceiver(async (receiver) => {
       const type = newType();

@@ -114,10 +114,13 @@ describe('timestamps', () => {
     expect(await storedDue(body.id)).toEqual(due);
   });
 
-  test.each([null, '', 0, -5, '1970-01-01T00:00:00Z'])('%j is now', async (timestamp) => {
-    const { body } = await post('/queue', { type: newType(), timestamp });
-    expect(Math.abs((await storedDue(body.id)).getTime() - Date.now())).toBeLessThan(10_000);
-  });
+  test.each([null, '', 0, -5, -99999999999, '1970-01-01T00:00:00Z', '0001-01-01T00:00:00+23:59'])(
+    '%j is now',
+    async (timestamp) => {
+      const { body } = await post('/queue', { type: newType(), timestamp });
+      expect(Math.abs((await storedDue(body.id)).getTime() - Date.now())).toBeLessThan(10_000);
+    },
+  );
 
   test('an SDK whose clock is ahead of ours is not made to wait; a documented caller is taken at his word', async () => {
     const timestamp = new Date(Date.now() + 4000).toISOString();
@@ -199,6 +202,31 @@ describe('Idempotency-Key', () => {
     expect(again).toEqual(first);
     const other = await post('/queue', { type, data: 2 }, { 'idempotency-key': 'abc-1' });
     expect([other.status, typeof other.body.error]).toEqual([422, 'string']);
+  });
+
+  test('a batch under one key: the same call again gives the same events, a longer one is 422', async () => {
+    const path = '/v1/api/default/eventing/admin-queue';
+    const key = { 'idempotency-key': 'k'.repeat(255) };
+    const events = [{ type: newType() }, { type: newType() }];
+    const first = await post(path, { events }, key);
+    expect(first.status).toBe(200);
+    expect(await post(path, { events }, key)).toEqual(first);
+    const before = await eventCount();
+    expect((await post(path, { events: [...events, { type: newType() }] }, key)).status).toBe(422);
+    expect(await eventCount()).toBe(before);
+  });
+
+  test('somebody’s open transaction on a key holds up that key alone', async () => {
+    await using other = openSql(app.database);
+    const open = await other.reserve();
+    await open`begin`;
+    await open`select herald.queue_event('x', idempotency_key => 'held')`;
+    const held = post('/queue', { type: 'x' }, { 'idempotency-key': 'held' });
+    const free = await post('/queue', { type: newType() }, { 'idempotency-key': 'free' });
+    expect(free.status).toBe(200);
+    expect((await held).status).toBe(503);
+    await open`rollback`;
+    open.release();
   });
 
   test('50 at once: one event', async () => {

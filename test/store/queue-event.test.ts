@@ -84,6 +84,44 @@ describe('herald.queue_event in a transaction of the user’s own', () => {
     expect(await everything()).toEqual([0, 0, 0, 0]);
   });
 
+  test('a role with two grants and no rights on any table may call it; others may not', async () => {
+    await sql`create role shop`;
+    try {
+      await sql`grant usage on schema herald to shop`;
+      const asShop = () =>
+        sql.begin(async (tx) => {
+          await tx`set local role shop`;
+          await tx`select herald.queue_event('order.paid', '{}')`;
+        });
+      await expect(asShop()).rejects.toMatchObject({ code: '42501' });
+      await sql`grant execute on function herald.queue_event to shop`;
+      await asShop();
+      expect(await everything()).toEqual([1, 2, 1, 2]);
+    } finally {
+      await sql`drop owned by shop`;
+      await sql`drop role shop`;
+    }
+  });
+
+  test.each([
+    ['traceparent', 'nonsense'],
+    ['source', ''],
+  ])('refuses a bad %s', async (name, value) => {
+    const call = sql.unsafe(`select herald.queue_event('order.paid', ${name} => '${value}')`);
+    await expect(call).rejects.toMatchObject({ code: '22023' });
+  });
+
+  test('an idempotency key means the same in every time zone', async () => {
+    const queueFrom = async (zone: string) => {
+      const [row] = await sql.begin(async (tx) => {
+        await tx`select set_config('timezone', ${zone}, true)`;
+        return tx`select herald.queue_event('order.paid', "timestamp" => '2026-12-01T00:00:00Z', idempotency_key => 'zone') as id`;
+      });
+      return row?.id as string;
+    };
+    expect(await queueFrom('Europe/Berlin')).toBe(await queueFrom('UTC'));
+  });
+
   test('refuses an unknown project', async () => {
     const call = sql`select herald.queue_event('order.paid', project => 'nowhere')`;
     await expect(call).rejects.toMatchObject({ code: 'P0002' });

@@ -1,0 +1,78 @@
+/**
+ * The net under all races between people who pause, resume and update triggers and deliveries that end at the same
+ * moment: whatever an unlucky order left without a job, or held although its trigger is active, is found again.
+ */
+import { sql } from 'drizzle-orm';
+import { type Database, inTransaction } from './database.ts';
+import { lockTrigger, releaseInvocations } from './triggers.ts';
+
+/** Due for longer than this in seconds and without a job, an invocation is a stray. */
+const OVERDUE_SECONDS = 30;
+/** Overdue invocations looked at in one round; a backlog is walked through round by round. */
+const ROUND = 1000;
+
+/** Where the last round ended; null starts from the oldest. */
+export interface StrayCursor {
+  readonly dueAt: string;
+  readonly id: string;
+}
+
+/** Plans jobs for overdue invocations that have none. */
+export async function adoptStrays(
+  db: Database,
+  cursor: StrayCursor | null,
+): Promise<{ readonly adopted: number; readonly cursor: StrayCursor | null }> {
+  const after = cursor ?? { dueAt: '-infinity', id: '00000000-0000-0000-0000-000000000000' };
+  const [row] = await db.execute<{
+    adopted: number;
+    seen: number;
+    due_at: string | null;
+    id: string | null;
+  }>(sql`
+    with overdue as materialized (
+      select i.id, i.next_attempt_at, greatest(i.max_attempts - i.attempt_count, 1) as jobs_left
+        from herald.invocations i
+        where i.status not in ('SUCCEEDED', 'FAILED', 'CANCELLED')
+          and i.next_attempt_at < now() - make_interval(secs => ${OVERDUE_SECONDS})
+          and (i.next_attempt_at, i.id) > (${after.dueAt}::timestamptz, ${after.id}::uuid)
+        order by i.next_attempt_at, i.id
+        limit ${ROUND}
+    ),
+    strays as materialized (
+      select o.id, o.jobs_left from overdue o
+        where not exists (
+          select from graphile_worker._private_jobs j where j.key = o.id::text and j.run_at < 'infinity')
+    ),
+    adopted as (
+      select count(*)::int as count from graphile_worker.add_jobs((
+        select array_agg((
+              'deliver', json_build_object('invocation', s.id), null, now(), s.jobs_left, s.id::text, null, null
+            )::graphile_worker.job_spec)
+          from strays s
+      ))
+    ),
+    last as (
+      select o.next_attempt_at, o.id from overdue o order by o.next_attempt_at desc, o.id desc limit 1
+    )
+    select a.count as adopted, (select count(*)::int from overdue) as seen, l.next_attempt_at::text as due_at, l.id
+      from adopted a
+      left join last l on true`);
+  const more = row !== undefined && row.seen === ROUND && row.due_at !== null && row.id !== null;
+  return { adopted: row?.adopted ?? 0, cursor: more ? { dueAt: row.due_at ?? '', id: row.id ?? '' } : null };
+}
+
+/** Lets go of invocations that are held although their trigger is active. Returns how many. */
+export async function releaseStrays(db: Database): Promise<number> {
+  const rows = await db.execute<{ id: string }>(sql`
+    select t.id from herald.triggers t
+      where t.status = 'ACTIVE'
+        and exists (select from herald.invocations i where i.trigger_id = t.id and i.status = 'HELD')`);
+  let released = 0;
+  for (const { id } of rows) {
+    released += await inTransaction(db, async (tx) => {
+      const trigger = await lockTrigger(tx, id);
+      return trigger?.status === 'ACTIVE' ? releaseInvocations(tx, id) : 0;
+    });
+  }
+  return released;
+}

@@ -1,0 +1,45 @@
+import type postgres from 'postgres';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type Database, openDatabase } from '../../src/store/database.ts';
+import { adoptStrays, releaseStrays } from '../../src/store/strays.ts';
+import { createTestDatabase, openSql } from '../support/database.ts';
+
+let sql: postgres.Sql;
+let db: Database;
+beforeAll(async () => {
+  const database = await createTestDatabase();
+  const { url: _, ...address } = database;
+  sql = openSql(database);
+  db = openDatabase(address, { name: 'strays', max: 2 });
+  await sql`
+    insert into herald.triggers (id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers)
+    values (herald.uuid_v7(), 'default', 't', 'a', 'http://127.0.0.1:9/', 3, 5000, 'JSON', '1.0', '[]')`;
+});
+afterAll(() => Promise.all([sql.end(), db.$client.end()]));
+
+const jobs = async (): Promise<number> => {
+  const [row] =
+    await sql`select count(*)::int as count from graphile_worker._private_jobs where run_at < 'infinity'`;
+  return row?.count as number;
+};
+
+test('overdue invocations without a job get one, round by round; others are left alone', async () => {
+  await sql`
+    select count(*) from herald.queue_events((select json_agg(json_build_object('type', 'a')) from generate_series(1, 1500)))`;
+  await sql`update herald.invocations set next_attempt_at = now() - interval '1 hour'`;
+  await sql`delete from graphile_worker._private_jobs where id % 3 = 0`;
+  expect(await jobs()).toBe(1000);
+  const first = await adoptStrays(db, null);
+  const second = await adoptStrays(db, first.cursor);
+  expect([first.adopted + second.adopted, second.cursor]).toEqual([500, null]);
+  expect(await jobs()).toBe(1500);
+  expect((await adoptStrays(db, null)).adopted).toBe(0);
+});
+
+test('what is held although its trigger is active is released, with its job', async () => {
+  await sql`update herald.invocations set status = 'HELD', next_attempt_at = null`;
+  await sql`update graphile_worker._private_jobs set run_at = 'infinity'`;
+  expect(await releaseStrays(db)).toBe(1500);
+  expect(await jobs()).toBe(1500);
+  expect(await releaseStrays(db)).toBe(0);
+});
