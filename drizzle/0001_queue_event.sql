@@ -131,6 +131,9 @@ returns table (
   "position" integer,
   outcome text,
   event_id uuid,
+  source text,
+  received_at timestamptz,
+  due_at timestamptz,
   invocations json
 )
 language plpgsql volatile
@@ -164,7 +167,8 @@ begin
   return query
   with judged as materialized (
     select
-        e.*,
+        e.position, e.id, e.type, e.data, e.delay, e."timestamp", e.project, coalesce(e.source, i.source) as source,
+        e.idempotency_key, e.traceparent, e.tracestate, e.origin, e.replay_of,
         date_trunc('milliseconds', greatest(
           moment, coalesce(e."timestamp", moment) + e.delay * interval '1 second')) as due,
         k.event_id as earlier,
@@ -175,9 +179,10 @@ begin
           else 'KEY_REUSED'
         end as outcome
       from unnest(asked) e
+      cross join herald.installation i
       left join lateral (
-        select i.event_id, i.fingerprint from herald.idempotency_keys i
-          where e.idempotency_key is not null and i.project = e.project and i.key = e.idempotency_key
+        select t.event_id, t.fingerprint from herald.idempotency_keys t
+          where e.idempotency_key is not null and t.project = e.project and t.key = e.idempotency_key
       ) k on true
   ),
   answered as materialized (
@@ -204,10 +209,9 @@ begin
       id, project, type, source, data, data_size, received_at, due_at, origin, idempotency_key, traceparent,
       tracestate, replay_of, invocation_count)
     select
-        a.id, a.project, a.type, coalesce(a.source, i.source), a.data, octet_length(a.data), moment, a.due, a.origin,
+        a.id, a.project, a.type, a.source, a.data, octet_length(a.data), moment, a.due, a.origin,
         a.idempotency_key, a.traceparent, a.tracestate, a.replay_of, cardinality(a.matches)
       from accepted a
-      cross join herald.installation i
   ),
   stored_invocations as (
     insert into herald.invocations (
@@ -251,7 +255,7 @@ begin
     select herald.announce((select min(m.due) from matched m where not m.held and m.due > moment))
   )
   select
-      a.position, a.outcome, coalesce(a.earlier, a.id),
+      a.position, a.outcome, coalesce(a.earlier, a.id), a.source, moment, a.due,
       case a.outcome
         when 'QUEUED' then (
           select coalesce(json_agg(json_build_object('id', m.id, 'trigger', m.trigger_name)), '[]')

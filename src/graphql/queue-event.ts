@@ -2,6 +2,7 @@
 import { fail, type Problem, problem, type Result } from '../domain/errors.ts';
 import { MAX_BATCH_SIZE, type NewEvent } from '../domain/event.ts';
 import { DEFAULT_PROJECT } from '../domain/trigger.ts';
+import type { QueuedEvent } from '../store/events.ts';
 import { builder } from './builder.ts';
 import type { GraphqlContext } from './context.ts';
 import { type EventAsked, toNewEvent } from './new-event.ts';
@@ -48,7 +49,7 @@ const QueueEventsInput = builder.inputType('QueueEventsInput', {
 });
 
 interface QueueEventPayload extends Payload {
-  readonly eventId: string | null;
+  readonly queued: QueuedEvent | null;
   readonly duplicate: boolean;
 }
 
@@ -60,7 +61,7 @@ QueueEventPayload.implement({
       type: EventRef,
       nullable: true,
       description: 'The stored event; null when there are errors.',
-      resolve: ({ eventId }, _args, { readQueued }) => (eventId === null ? null : readQueued(eventId)),
+      resolve: ({ queued }, _args, { readQueued }) => queued && (queued.event ?? readQueued(queued.eventId)),
     }),
     duplicate: t.exposeBoolean('duplicate', {
       description: 'True when the idempotency key matched an earlier call.',
@@ -70,7 +71,7 @@ QueueEventPayload.implement({
 });
 
 interface QueueEventsPayload extends Payload {
-  readonly eventIds: readonly string[] | null;
+  readonly queued: readonly QueuedEvent[] | null;
 }
 
 const QueueEventsPayload = builder.objectRef<QueueEventsPayload>('QueueEventsPayload');
@@ -81,8 +82,8 @@ QueueEventsPayload.implement({
       type: [EventRef],
       nullable: true,
       description: 'The stored events in input order; null when there are errors.',
-      resolve: ({ eventIds }, _args, { loaders }) =>
-        eventIds && Promise.all(eventIds.map((id) => stored(id, loaders))),
+      resolve: ({ queued }, _args, { loaders }) =>
+        queued && Promise.all(queued.map(({ event, eventId }) => event ?? stored(eventId, loaders))),
     }),
     userErrors: userErrorsField(t),
   }),
@@ -99,9 +100,8 @@ builder.mutationFields((t) => ({
         context.services.queue.queueEvent(event),
       );
       if (!queued.ok)
-        return { eventId: null, duplicate: false, problems: queued.problems.map(asAsked(input)) };
-      const { eventId, outcome } = queued.value;
-      return { eventId, duplicate: outcome === 'DUPLICATE', problems: [] };
+        return { queued: null, duplicate: false, problems: queued.problems.map(asAsked(input)) };
+      return { queued: queued.value, duplicate: queued.value.outcome === 'DUPLICATE', problems: [] };
     },
   }),
   queueEvents: t.field({
@@ -113,8 +113,8 @@ builder.mutationFields((t) => ({
       const queued = await andThen(toNewEvents(events, context), (batch) =>
         context.services.queue.queueEvents(batch),
       );
-      if (queued.ok) return { eventIds: queued.value.map(({ eventId }) => eventId), problems: [] };
-      return { eventIds: null, problems: queued.problems.map((one) => belowEvents(one, events)) };
+      if (queued.ok) return { queued: queued.value, problems: [] };
+      return { queued: null, problems: queued.problems.map((one) => belowEvents(one, events)) };
     },
   }),
 }));
