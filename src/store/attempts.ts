@@ -59,7 +59,7 @@ export async function markRunning(db: Executor, batch: readonly Start[]): Promis
     with given as materialized (
       select * from json_to_recordset(${JSON.stringify(batch.map(startRecord))}::json) as g(
         invocation_id uuid, before smallint, attempt_id uuid, elapsed double precision, cause text, url text,
-        request_headers text, body_size integer, content_mode text, spec_version text)
+        request_headers json, body_size integer, content_mode text, spec_version text)
     ),
     before as materialized (
       select g.*, i.status, i.event_id, i.trigger_id, clock_timestamp() as moment
@@ -118,8 +118,8 @@ export async function settle(db: Executor, batch: readonly Settlement[]): Promis
       select * from json_to_recordset(${JSON.stringify(batch.map(toRecord))}::json) as g(
         invocation_id uuid, before smallint, change text, reason text, delay double precision, by_queue boolean,
         attempted boolean, cause text, error_code text, error_message text, dns_ms real, connect_ms real,
-        tls_ms real, first_byte_ms real, total_ms real, url text, request_headers text, body_size integer,
-        content_mode text, spec_version text, response_status smallint, response_headers text, response_body text,
+        tls_ms real, first_byte_ms real, total_ms real, url text, request_headers json, body_size integer,
+        content_mode text, spec_version text, response_status smallint, response_headers json, response_body text,
         truncated boolean, remote_address text, attempt_id uuid)
     ),
     judged as materialized (
@@ -293,7 +293,7 @@ function requestRecord(attempt: AttemptRequest) {
     attempt_id: attempt.id,
     cause: attempt.cause,
     url: attempt.url,
-    request_headers: JSON.stringify(attempt.headers),
+    request_headers: attempt.headers,
     body_size: attempt.bodySize,
     content_mode: attempt.contentMode,
     spec_version: attempt.specVersion,
@@ -324,7 +324,7 @@ function toRecord({ invocationId, attemptsBefore, decision, attempt }: Settlemen
     first_byte_ms: timings.firstByteMs,
     total_ms: timings.totalMs,
     response_status: response?.statusCode,
-    response_headers: response === null ? null : JSON.stringify(response.headers),
+    response_headers: response?.headers,
     response_body: response?.body.toString('base64'),
     truncated: response?.bodyTruncated,
     remote_address: response?.remoteAddress,
