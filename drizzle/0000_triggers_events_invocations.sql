@@ -149,7 +149,8 @@ CREATE TABLE "herald"."triggers" (
 CREATE TABLE "herald"."workers" (
 	"pool_id" text PRIMARY KEY NOT NULL,
 	"name" text NOT NULL,
-	"started_at" timestamptz(3) DEFAULT now() NOT NULL
+	"started_at" timestamptz(3) DEFAULT now() NOT NULL,
+	"heartbeat_at" timestamptz(3) DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
 ALTER TABLE "herald"."signing_keys" ADD CONSTRAINT "signing_keys_trigger_id_triggers_id_fk" FOREIGN KEY ("trigger_id") REFERENCES "herald"."triggers"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint

@@ -303,11 +303,13 @@ export const idempotencyKeys = herald.table(
   ],
 );
 
-/** Worker processes. Each holds an advisory lock made from its pool id for as long as it lives (workers.ts). */
+/** Worker processes. Each holds an advisory lock made from its pool id, and reports in, while it lives (workers.ts). */
 export const workers = herald.table('workers', {
   /** graphile-worker's `locked_by` for this process. */
   poolId: text('pool_id').primaryKey(),
   /** Host and process id, for people. */
   name: text().notNull(),
   startedAt: timestamptz('started_at').notNull().default(sql`now()`),
+  /** When it last reported in. */
+  heartbeatAt: timestamptz('heartbeat_at').notNull().default(sql`now()`),
 });

@@ -1,27 +1,41 @@
 /**
  * Which worker processes live, and what becomes of a dead one's jobs. graphile-worker alone frees them after 4 hours.
- * Each process holds a session advisory lock; Postgres lets go of it within milliseconds of the process' death.
+ * Each process holds a session advisory lock; Postgres lets go of it within milliseconds of the process' death. One
+ * that is stopped, or cut off without a word, keeps the lock but no longer reports in. Should it come back, its late
+ * results are discarded (`settle`).
  */
 import { hostname } from 'node:os';
 import { sql } from 'drizzle-orm';
 import type postgres from 'postgres';
 import type { Database } from './database.ts';
 
+/** A process that has not reported in for this long is stopped or cut off, even if its lock is still held. */
+const HEARTBEAT_TIMEOUT_SECONDS = 30;
+
 /** Registers this process as `poolId` and holds its lock on `client`, which must have a single connection. */
 export async function registerWorker(client: postgres.Sql, poolId: string): Promise<void> {
   // The lock comes first: a row without its lock would be taken for dead.
   await client`select pg_advisory_lock(${lockKey(client, poolId)})`;
-  const name = `${hostname()}/${process.pid}`;
-  await client`insert into herald.workers (pool_id, name) values (${poolId}, ${name}) on conflict do nothing`;
+  await reportIn(client, poolId);
 }
 
-/** Takes the lock again where the connection was lost, and with it the lock. */
+/** Reports in, and takes the lock again where the connection was lost, and with it the lock. */
 export async function keepWorkerAlive(client: postgres.Sql, poolId: string): Promise<void> {
-  const [held] = await client`
-    select from pg_locks
-      where locktype = 'advisory' and pid = pg_backend_pid()
-        and (classid::bigint << 32 | objid::bigint) = ${lockKey(client, poolId)}`;
-  if (held === undefined) await registerWorker(client, poolId);
+  if (!(await reportIn(client, poolId))) await registerWorker(client, poolId);
+}
+
+/** Writes the heartbeat; whether the lock is held. A row that others took away while we were stopped comes back. */
+async function reportIn(client: postgres.Sql, poolId: string): Promise<boolean> {
+  const name = `${hostname()}/${process.pid}`;
+  const [row] = await client<{ held: boolean }[]>`
+    insert into herald.workers (pool_id, name) values (${poolId}, ${name})
+      on conflict (pool_id) do update set heartbeat_at = now()
+      returning exists (
+        select from pg_locks
+          where locktype = 'advisory' and pid = pg_backend_pid()
+            and (classid::bigint << 32 | objid::bigint) = ${lockKey(client, poolId)}
+      ) as held`;
+  return row?.held === true;
 }
 
 /** Lets go of `poolId`, whose queue has ended although the process lives: what it left behind is taken over. */
@@ -53,7 +67,8 @@ export async function rescueJobs(db: Database): Promise<Rescue> {
   const [row] = await db.execute<{ workers: number; jobs: number }>(sql`
     with dead as materialized (
       select w.pool_id from herald.workers w
-        where pg_try_advisory_xact_lock(hashtextextended('herald worker ' || w.pool_id, 0))
+        where w.heartbeat_at < now() - make_interval(secs => ${HEARTBEAT_TIMEOUT_SECONDS})
+          or pg_try_advisory_xact_lock(hashtextextended('herald worker ' || w.pool_id, 0))
     ),
     held as materialized (
       select j.id as job_id, (j.payload ->> 'invocation')::uuid as invocation_id
@@ -134,7 +149,7 @@ export async function rescueJobs(db: Database): Promise<Rescue> {
         (select count(*)::int from freed) + (select count(*)::int from stranded) as jobs
     )
     select c.workers, c.jobs, case when c.jobs > 0 then herald.announce(clock_timestamp()) end from counted c`);
-  return row ?? { workers: 0, jobs: 0 };
+  return { workers: row?.workers ?? 0, jobs: row?.jobs ?? 0 };
 }
 
 /** When the next job falls due, and what time the database has: both epoch milliseconds; null where none is planned. */
