@@ -11,6 +11,10 @@ import { type Decision, decide } from '../domain/retry.ts';
 import { sign } from '../domain/signature.ts';
 import { attemptTraceparent } from '../domain/trace.ts';
 import type { Log } from '../log.ts';
+import { createBatcher } from '../store/batch.ts';
+import { type Database, describeError, inTransaction, translateDatabaseError } from '../store/database.ts';
+import { type Delivery, loadDeliveries } from '../store/invocations.ts';
+import type { SecretBox } from '../store/secrets.ts';
 import {
   type AttemptRequest,
   markRunning,
@@ -18,11 +22,7 @@ import {
   type Settlement,
   type Start,
   settle,
-} from '../store/attempts.ts';
-import { createBatcher } from '../store/batch.ts';
-import { type Database, describeError, inTransaction, translateDatabaseError } from '../store/database.ts';
-import { type Delivery, loadDeliveries } from '../store/invocations.ts';
-import type { SecretBox } from '../store/secrets.ts';
+} from '../store/settlements.ts';
 import { lockTrigger } from '../store/triggers.ts';
 import { type Postponement, postponeJobs } from '../store/workers.ts';
 import { VERSION } from '../version.ts';

@@ -29,6 +29,17 @@ export type InvocationChange =
   /** Somebody cancelled it, or deleted its trigger. */
   | 'CANCEL';
 
+/** The row of a final state. */
+const NO_WAY_OUT: Readonly<Record<InvocationChange, null>> = {
+  START: null,
+  SUCCEED: null,
+  RETRY: null,
+  GIVE_UP: null,
+  HOLD: null,
+  RELEASE: null,
+  CANCEL: null,
+};
+
 /**
  * The complete transition table; null means the change does nothing in that state. HELD can still succeed or be
  * given up: an attempt that was in flight when the trigger was paused runs to its end.
@@ -72,33 +83,9 @@ export const TRANSITIONS: Readonly<
     RELEASE: null,
     CANCEL: 'CANCELLED',
   },
-  SUCCEEDED: {
-    START: null,
-    SUCCEED: null,
-    RETRY: null,
-    GIVE_UP: null,
-    HOLD: null,
-    RELEASE: null,
-    CANCEL: null,
-  },
-  FAILED: {
-    START: null,
-    SUCCEED: null,
-    RETRY: null,
-    GIVE_UP: null,
-    HOLD: null,
-    RELEASE: null,
-    CANCEL: null,
-  },
-  CANCELLED: {
-    START: null,
-    SUCCEED: null,
-    RETRY: null,
-    GIVE_UP: null,
-    HOLD: null,
-    RELEASE: null,
-    CANCEL: null,
-  },
+  SUCCEEDED: NO_WAY_OUT,
+  FAILED: NO_WAY_OUT,
+  CANCELLED: NO_WAY_OUT,
 };
 
 /** States from which nothing happens any more. */

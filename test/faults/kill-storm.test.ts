@@ -98,7 +98,7 @@ test(
         return Number(row?.left) === 0;
       },
       'the drain',
-      60_000,
+      60_000 + EVENTS * 5,
     );
 
     const bodies = new Map<string, Set<string>>();

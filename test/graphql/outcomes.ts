@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 /** What the worker would have recorded, for tests without one. */
 import type { AttemptErrorCode } from '../../src/domain/attempt.ts';
-import { type Settlement, settle } from '../../src/store/attempts.ts';
 import type { Database } from '../../src/store/database.ts';
+import { type Settlement, settle } from '../../src/store/settlements.ts';
 
 export interface Played {
   readonly invocationId: string;

@@ -2,8 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import type postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { markRunning, type Settlement, settle } from '../../src/store/attempts.ts';
 import { type Database, type DatabaseAddress, openClient, openDatabase } from '../../src/store/database.ts';
+import { markRunning, type Settlement, settle } from '../../src/store/settlements.ts';
 import { keepWorkerAlive, registerWorker, rescueJobs } from '../../src/store/workers.ts';
 import { createTestDatabase, openSql } from '../support/database.ts';
 import { until } from '../support/until.ts';
