@@ -69,7 +69,10 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
 
   const db = openDatabase(address, { name: 'herald api', max: API_CONNECTIONS });
   opened.push({ what: 'database', close: () => db.$client.end({ timeout: 5 }) });
-  const installation = await readInstallation(db, secrets, config.eventSource);
+  const installation = await readInstallation(db, secrets, config.eventSource).catch((error: unknown) => {
+    if (!(error instanceof StartupError)) throw error;
+    throw new StartupError(`${error.message} The database is ${database.at}.`, { cause: error });
+  });
   const listener = openClient(address, { name: 'herald listen', max: 1 });
   opened.push({ what: 'listener', close: () => listener.end({ timeout: 1 }) });
   const announcements = await listenForAnnouncements(listener);

@@ -2,7 +2,10 @@
 // Plain old JavaScript: it must parse on any Node from 16 on, as its work is to find one that can run the rest.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import * as nodeModule from 'node:module';
 import { fileURLToPath } from 'node:url';
+
+const { enableCompileCache } = nodeModule;
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 // 22.19 is the first that the dependencies accept; 23 runs TypeScript from 23.6 on.
@@ -13,6 +16,8 @@ process.env.UV_THREADPOOL_SIZE ??= '32';
 
 if (canRunHerald) {
   delete process.env.HERALD_REEXEC;
+  // Kept beside the code, not in a shared temporary directory, where others could put theirs.
+  enableCompileCache?.(fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url)));
   await import('./main.ts');
 } else {
   reexecute(fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url)));
@@ -25,7 +30,10 @@ function reexecute(node) {
     return;
   }
   const args = [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
-  const child = spawn(node, args, { stdio: 'inherit', env: { ...process.env, HERALD_REEXEC: '1' } });
+  const child = spawn(node, args, {
+    stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+    env: { ...process.env, HERALD_REEXEC: '1' },
+  });
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, () => child.kill(signal));
   child.on('error', (error) => giveUp(`${node} could not be started (${error.message})`));

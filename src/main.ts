@@ -22,13 +22,12 @@ if (process.argv.includes('--help')) {
 }
 
 async function main(): Promise<void> {
-  const startedAt = performance.now();
   try {
     const config = readConfig(process.env);
     const stopping = stopOnSignals();
     const log = createLog(config.logLevel);
     const app = await startApp(config, log);
-    process.stdout.write(banner(config, app, performance.now() - startedAt));
+    process.stdout.write(banner(config, app, performance.now()));
     const reason = await Promise.race([stopping, app.broken]);
     log('info', 'stopping', { reason });
     await app.close();
@@ -56,6 +55,8 @@ function stopOnSignals(): Promise<string> {
       }
     });
   }
+  // Started by a launcher that has died: it would have handed the signals on.
+  process.once('disconnect', () => stop('SIGHUP'));
   return promise;
 }
 

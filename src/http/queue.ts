@@ -86,11 +86,12 @@ async function queueBatch(
   }
   const texts = elementTexts(memberTexts(text).get('events') ?? '[]');
   const given = idempotencyKey({ headers: call.headers });
-  // With the index it must still be a key.
   const key = given !== null && given.length > MAX_BATCH_KEY_LENGTH ? sha256(given) : given;
   const batch = texts.map((one, index) =>
     // One key stands for the whole call: each event of it gets its own, by position, and all stand for its whole body.
-    readEvent(call, parseObject(one), one, key === null ? null : `${key}/${index}`, text),
+    withIndex(index, () =>
+      readEvent(call, parseObject(one), one, key === null ? null : `${key}/${index}`, text),
+    ),
   );
   const result: Result<readonly QueuedEvent[]> = await deps.queue.queueEvents(batch);
   if (!result.ok) return sendProblem(res, problemOfInput(result.problems));
@@ -101,6 +102,16 @@ function answerOf({ eventId, invocations }: QueuedEvent) {
   return { id: eventId, invocations };
 }
 
+/** Says which event of a batch is wrong. */
+function withIndex<T>(index: number, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw error instanceof AppError ? new AppError(error.code, `events.${index}: ${error.message}`) : error;
+  }
+}
+
+/** With an index behind it a key still fits. */
 const MAX_BATCH_KEY_LENGTH = 240;
 
 function sha256(text: string): string {

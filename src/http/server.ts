@@ -113,7 +113,8 @@ function answerGraphql(options: ServerOptions, doors: Doors, req: IncomingMessag
   res.writeHead(401, headers).end(JSON.stringify({ errors: [error] }));
 }
 
-const UNAUTHENTICATED = 'expected Authorization: Bearer <token>; the token is printed when Herald starts';
+const UNAUTHENTICATED =
+  'expected Authorization: Bearer <token>; the admin token is in the file admin-token of DATA_DIR, or as set in ADMIN_TOKEN';
 const TEXT = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' };
 
 async function answerQueue(

@@ -21,7 +21,7 @@ export async function waitUntilVacant(place: Place, deadline: number): Promise<v
     const herald = readPid(heraldPidFile(place));
     if (herald !== undefined && isAlive(herald))
       throw new StartupError(
-        `the data directory ${place.dataDir} is in use by another Herald (process ${herald}): stop that one, or choose another data directory`,
+        `the data directory ${place.dataDir} is in use by another Herald (process ${herald}): stop that one, or set DATA_DIR to another directory`,
       );
     if (Date.now() > deadline)
       throw new StartupError(

@@ -1,5 +1,15 @@
-import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, lchownSync, mkdirSync, mkdtempSync, readdirSync, statSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  lchownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { StartupError } from '../domain/errors.ts';
@@ -25,17 +35,36 @@ const SOCKET_PATH_BYTES_MAX = process.platform === 'darwin' ? 103 : 107;
 export async function choosePlace(requestedDir: string): Promise<Place> {
   const requested = resolve(requestedDir);
   if (process.getuid?.() !== 0) return prepare(requested, undefined);
-  // The path below root's own directory follows from the requested one, so that the next start finds the data again.
-  const digest = createHash('sha256').update(requested).digest('hex').slice(0, 12);
-  const elsewhere = join(ROOT_STATE_DIR, `${basename(dirname(requested)) || 'root'}-${digest}`);
-  if (hasCluster(elsewhere) && !hasCluster(requested)) return prepare(elsewhere, await chooseUser(elsewhere));
+  const elsewhere = readPointer(requested);
+  if (elsewhere !== null && hasCluster(elsewhere) && !hasCluster(requested)) {
+    return prepare(elsewhere, await chooseUser(elsewhere));
+  }
   const user = await chooseUser(requested);
   openIfEmpty(requested);
   if (await canEnter(user, nearestExisting(requested))) return prepare(requested, user);
-  if (!hasCluster(requested)) return prepare(elsewhere, await chooseUser(elsewhere));
+  if (!hasCluster(requested)) {
+    const directory = elsewhere ?? newPlaceOf(requested);
+    return prepare(directory, await chooseUser(directory));
+  }
   throw new StartupError(
     `user ${user.uid}, who owns ${join(requested, 'postgres')}, cannot reach it: let others pass through (chmod o+x) every directory above it`,
   );
+}
+
+/** In the requested directory: where the data are that the server's user cannot reach there. It moves along with it. */
+const POINTER = 'postgres-is-at';
+
+function readPointer(requested: string): string | null {
+  const path = join(requested, POINTER);
+  return existsSync(path) ? readFileSync(path, 'utf8').trim() : null;
+}
+
+function newPlaceOf(requested: string): string {
+  const name = `${basename(dirname(requested)) || 'root'}-${randomBytes(6).toString('hex')}`;
+  const directory = join(ROOT_STATE_DIR, name);
+  mkdirSync(requested, { recursive: true });
+  writeFileSync(join(requested, POINTER), `${directory}\n`);
+  return directory;
 }
 
 /** A directory of the server's user that nobody else can enter, and short enough to hold a socket. */

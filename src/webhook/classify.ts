@@ -42,7 +42,10 @@ export function classifyHandshake(error: unknown): AttemptFailure {
   const { code, message } = classifyError(error);
   return code === 'CONNECTION_RESET' || code === 'TIMEOUT'
     ? new AttemptFailure(code, `${message} (during the TLS handshake)`)
-    : new AttemptFailure('TLS', message);
+    : new AttemptFailure(
+        'TLS',
+        /wrong version number|packet length too long/i.test(message) ? NO_TLS : message,
+      );
 }
 
 /** An error of the name lookup: only "there is no such name" is told apart. */
@@ -99,3 +102,6 @@ function messageOf(error: unknown): string {
     .replace(/\p{Cc}/gu, ' ')
     .toWellFormed();
 }
+
+/** What OpenSSL calls a wrong version number is an answer in clear text. */
+const NO_TLS = 'the receiver does not speak TLS on this port; is it an http: URL?';

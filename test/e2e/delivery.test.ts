@@ -294,9 +294,10 @@ describe('retries', () => {
           });
         }
         finish();
+        // Two fields are two reads: the attempt may be newer than the invocation around it.
         const finishedOne = await invocationOf(
           event.id,
-          ({ attempts }) => attempts.nodes[0]?.status === 'SUCCEEDED',
+          ({ status, attempts }) => status === end && attempts.nodes[0]?.status === 'SUCCEEDED',
         );
         expect(finishedOne).toMatchObject({ status: end, attemptCount: 1 });
         expect(finishedOne.attempts.nodes).toHaveLength(1);

@@ -142,7 +142,8 @@ describe('data survive', () => {
     expect(await recalls(await start(), 'shutting down')).toBe(true);
   });
 
-  test.runIf(process.platform === 'linux')('kill -9 of the process and of the watchdog', async () => {
+  const testOnLinux = process.platform === 'linux' ? test : () => {};
+  testOnLinux('kill -9 of the process and of the watchdog', async () => {
     const child = await startInChild('orphan');
     const orphan = runningPostmaster();
     child.kill('SIGSTOP'); // or it would see to the server as soon as the watchdog is gone
@@ -168,7 +169,7 @@ describe('one sentence says that', () => {
     const first = await start();
     const startedAt = performance.now();
     expect(await refusal()).toBe(
-      `the data directory ${shared} is in use by another Herald (process ${process.pid}): stop that one, or choose another data directory`,
+      `the data directory ${shared} is in use by another Herald (process ${process.pid}): stop that one, or set DATA_DIR to another directory`,
     );
     expect(performance.now() - startedAt).toBeLessThan(1_000);
     await remember(first, 'in use');
@@ -240,7 +241,9 @@ describe('stale pid files do not matter', () => {
   });
 });
 
-describe.runIf(isRoot)('root', () => {
+// Only root has to look for another user, and for places that this one can reach.
+const describeForRoot = isRoot ? describe : () => {};
+describeForRoot('root', () => {
   test('may name an empty directory that is closed to others, as mktemp makes it', async () => {
     chmodSync(home, 0o700);
     expect((await start({ dataDir: home })).dataDir).toBe(home);
@@ -252,7 +255,7 @@ describe.runIf(isRoot)('root', () => {
     const first = await start({ dataDir });
     try {
       expect(first.dataDir).toMatch(/^\/var\/lib\/herald\/embedded-test-.*-[0-9a-f]{12}$/);
-      expect(existsSync(dataDir)).toBe(false);
+      expect(readFileSync(join(dataDir, 'postgres-is-at'), 'utf8')).toBe(`${first.dataDir}\n`);
       await first.stop();
       chmodSync(home, 0o755); // the data stay where they are
       const second = await start({ dataDir });
