@@ -23,7 +23,7 @@ const MIN_SHARE = 4;
 /** How long an attempt waits here for its trigger's others, in ms: a receiver that answers within it is not slow. */
 const PATIENCE_MS = 400;
 /** Longest an attempt is put off, in ms: how soon a receiver that has recovered gets what was put off. */
-const MAX_DELAY_MS = 30_000;
+const MAX_DELAY_MS = 60_000;
 
 interface TriggerShare {
   inFlight: number;

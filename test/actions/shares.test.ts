@@ -44,7 +44,7 @@ describe('createShares', () => {
     }
   });
 
-  test('beyond the share of one that hangs, attempts are put off, spread, and never for longer than half a minute', async () => {
+  test('beyond the share of one that hangs, attempts are put off, spread, and never for longer than a minute', async () => {
     vi.useFakeTimers();
     try {
       const shares = createShares(30, () => Date.now());
@@ -56,7 +56,7 @@ describe('createShares', () => {
       expect(put.every(({ kind }) => kind === 'LATER')).toBe(true);
       const delays = put.map((entry) => (entry.kind === 'LATER' ? entry.delayMs : 0));
       expect(Math.min(...delays)).toBeGreaterThanOrEqual(400);
-      expect(Math.max(...delays)).toBeLessThanOrEqual(30_000);
+      expect(Math.max(...delays)).toBeLessThanOrEqual(60_000);
       expect(new Set(delays).size).toBeGreaterThan(500);
     } finally {
       vi.useRealTimers();
