@@ -7,8 +7,6 @@ import {
   checkName,
   checkSecret,
   checkTrigger,
-  MASKED,
-  type TriggerHeader,
   type TriggerSettings,
   type TriggerStatus,
   type TriggerStatusReason,
@@ -20,23 +18,25 @@ import {
   type Transaction,
   translateDatabaseError,
 } from '../store/database.ts';
-import type { StoredHeader } from '../store/schema.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import {
   cancelInvocations,
   changeMaxAttempts,
-  ensureProject,
   holdInvocations,
+  releaseInvocations,
+} from '../store/trigger-invocations.ts';
+import {
+  ensureProject,
   insertSigningKey,
   insertTrigger,
   lockTrigger,
   type NewTriggerRow,
   newId,
-  releaseInvocations,
   type TriggerRow,
   updateTrigger as writeTrigger,
 } from '../store/triggers.ts';
 import { judgeUrl } from '../webhook/egress.ts';
+import { sealHeaders, unknownMasked } from './trigger-headers.ts';
 
 export interface TriggerDeps {
   readonly db: Database;
@@ -213,38 +213,6 @@ function columnsOf(settings: Partial<Omit<TriggerSettings, 'headers'>>): Partial
 function checkUrl(url: string, egress: EgressPolicy): readonly Problem[] {
   const verdict = judgeUrl(url, egress);
   return verdict.ok ? [] : [problem('url', verdict.code satisfies ProblemCode, verdict.message)];
-}
-
-function sealHeaders(
-  secrets: SecretBox,
-  triggerId: string,
-  headers: readonly TriggerHeader[],
-  before: readonly StoredHeader[],
-): readonly StoredHeader[] {
-  return headers.map(({ name: given, value, secret }) => {
-    const name = given.toLowerCase();
-    if (!secret) return { name, value, secret };
-    const stored =
-      value === MASKED ? before.find((header) => header.secret && header.name === name) : undefined;
-    return stored ?? { name, value: secrets.seal(headerPlace(triggerId, name), Buffer.from(value)), secret };
-  });
-}
-
-/** Where the value of a trigger's secret header stands. */
-export function headerPlace(triggerId: string, name: string): `triggers.${string}.headers/${string}` {
-  return `triggers.${triggerId}.headers/${name}`;
-}
-
-function unknownMasked(
-  headers: readonly TriggerHeader[],
-  before: readonly StoredHeader[],
-): readonly Problem[] {
-  return headers.flatMap(({ name, value, secret }, index) => {
-    const known = before.some((header) => header.secret && header.name === name.toLowerCase());
-    if (!secret || value !== MASKED || known) return [];
-    const message = `expected the value of header ${name}: there is no stored one to keep`;
-    return [problem(['headers', String(index), 'value'], 'HEADER_NOT_ALLOWED', message)];
-  });
 }
 
 function refuse(row: TriggerRow | null, id: string, expectedVersion: number | null): Problem | null {

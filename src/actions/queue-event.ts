@@ -2,8 +2,7 @@
 import { fail, type Problem, problem, type Result, succeed } from '../domain/errors.ts';
 import { checkEvent, type NewEvent } from '../domain/event.ts';
 import { createBatcher } from '../store/batch.ts';
-import type { Database } from '../store/database.ts';
-import { translateDatabaseError } from '../store/database.ts';
+import { type Database, inTransaction, translateDatabaseError } from '../store/database.ts';
 import { type QueuedEvent, queueEvents, queueKeyedEvents } from '../store/events.ts';
 
 export interface Queue {
@@ -78,8 +77,8 @@ async function queueTogether(
   events: readonly NewEvent[],
 ): Promise<Result<readonly QueuedEvent[]>> {
   try {
-    const queued = await db.transaction(async (tx) => {
-      const answers = await queueEvents(tx as unknown as Database, events.map(notBeforeEpoch));
+    const queued = await inTransaction(db, async (tx) => {
+      const answers = await queueEvents(tx, events.map(notBeforeEpoch));
       const refusals = answers.flatMap((answer, index) => {
         const refusal = refusalOf(answer, events[index]);
         return refusal === null ? [] : below(index, [refusal]);

@@ -10,7 +10,7 @@ import { createBatcher } from '../store/batch.ts';
 import type { Database } from '../store/database.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import { findSigningKeys, findTriggers, type SigningKeyRow, type TriggerRow } from '../store/triggers.ts';
-import { headerPlace } from './manage-trigger.ts';
+import { headerPlace } from './trigger-headers.ts';
 
 export interface DeliveryTrigger {
   readonly version: number;

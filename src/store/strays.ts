@@ -4,7 +4,8 @@
  */
 import { sql } from 'drizzle-orm';
 import { type Database, inTransaction } from './database.ts';
-import { lockTrigger, releaseInvocations } from './triggers.ts';
+import { releaseInvocations } from './trigger-invocations.ts';
+import { lockTrigger } from './triggers.ts';
 
 /** Due for longer than this in seconds and without a job, an invocation is a stray. */
 const OVERDUE_SECONDS = 30;
