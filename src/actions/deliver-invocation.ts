@@ -82,6 +82,12 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
     ...limits,
   });
 
+  async function send(delivery: Delivery, trigger: DeliveryTrigger) {
+    const request = buildRequest(delivery, trigger);
+    const sent = toAttempt(delivery, trigger, request);
+    return { sent, outcome: await showing(delivery, sent, sender.send(request)) };
+  }
+
   /** Shows the attempt as RUNNING once it has been in flight for more than a moment, and waits for its end. */
   async function showing(
     delivery: Delivery,
@@ -132,10 +138,10 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       await postponements.add({ invocationId: delivery.id, delayMs: entry.delayMs });
       return 'DONE';
     }
-    const request = buildRequest(delivery, trigger);
-    const sent = toAttempt(delivery, trigger, request);
-    const outcome = await showing(delivery, sent, sender.send(request));
-    shares.leave(delivery.triggerId, outcome.timings.totalMs);
+    const enteredAt = performance.now();
+    const { sent, outcome } = await send(delivery, trigger).finally(() =>
+      shares.leave(delivery.triggerId, performance.now() - enteredAt),
+    );
     const attempt = delivery.attemptCount + 1;
     const decision = decide({
       outcome,
@@ -174,11 +180,8 @@ function withoutAttempt({ id, attemptCount, triggerStatus }: Delivery): Settleme
 }
 
 /** The request of one attempt (wire.md section 1): the same id and body every time, a new time and span. */
-export function buildRequest(
-  delivery: Delivery,
-  trigger: DeliveryTrigger,
-  nowMs = Date.now(),
-): WebhookRequest {
+function buildRequest(delivery: Delivery, trigger: DeliveryTrigger): WebhookRequest {
+  const nowMs = Date.now();
   const event = { ...delivery, id: delivery.eventId };
   const { headers, body } = envelope(event, trigger.contentMode, trigger.specVersion);
   const timestamp = Math.floor(nowMs / 1000);

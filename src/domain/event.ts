@@ -10,8 +10,6 @@ export const MAX_DATA_BYTES = 256 * 1024;
 export const MAX_BATCH_SIZE = 1000;
 /** Furthest due time from now, in days: ten years. Further ahead is a unit mistake. */
 export const MAX_SCHEDULE_DAYS = 3650;
-/** How long an idempotency key is remembered, in hours. `herald.queue_events` holds the same figure. */
-export const IDEMPOTENCY_HOURS = 24;
 /** A caller's "now" up to this far ahead of ours is now: the legacy SDKs send their own clock (wire.md section 2). */
 export const CLOCK_TOLERANCE_MS = 5000;
 

@@ -1,18 +1,15 @@
 /** Who is calling: the admin token for now. */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { Caller } from '../domain/caller.ts';
+import { ALL_PROJECTS_ADMIN, type Caller } from '../domain/caller.ts';
 
 /** Answers who holds `token`; null where nobody does. */
 export type Authenticate = (token: string | null) => Caller | null;
 
-/** Whoever holds the admin token: may do everything in every project. */
-const ADMIN: Caller = { name: 'admin', scopes: ['ADMIN'], projects: null };
-
 /** `adminToken` null means AUTH=off: whoever can connect may do everything. */
 export function createAuthenticate(adminToken: string | null): Authenticate {
-  if (adminToken === null) return () => ADMIN;
+  if (adminToken === null) return () => ALL_PROJECTS_ADMIN;
   const expected = digest(adminToken);
-  return (token) => (token !== null && timingSafeEqual(digest(token), expected) ? ADMIN : null);
+  return (token) => (token !== null && timingSafeEqual(digest(token), expected) ? ALL_PROJECTS_ADMIN : null);
 }
 
 /** The token of an Authorization header; `Bearer` with nothing behind it counts as none (wire.md section 2). */

@@ -133,7 +133,7 @@ function readEvent(
   const { type, options } = body;
   if (typeof type !== 'string')
     throw new AppError('INVALID', `expected type to be a string, got ${kindOf(type)}`);
-  if (options !== undefined && (options === null || typeof options === 'object') === false) {
+  if (options != null && typeof options !== 'object') {
     throw new AppError('INVALID', `expected options to be an object, got ${kindOf(options)}`);
   }
   const members = memberTexts(text);

@@ -3,6 +3,7 @@
  * 15,980/s coalesced; 815 deliveries/s recorded one by one, 8,560/s coalesced (2 cores, fsync on).
  */
 import { AppError } from '../domain/errors.ts';
+import { sqlState } from './database.ts';
 
 export interface BatchOptions<Item, Answer> {
   /** Handles all items at once and answers in their order. */
@@ -107,9 +108,5 @@ export function createBatcher<Item, Answer>(options: BatchOptions<Item, Answer>)
 
 /** SQLSTATE classes 22 (data), 23 (constraints), 54 (limits), and a lock not had in time: not the server's fault. */
 function isOneItemsFault(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ('code' in cause && typeof cause.code === 'string' && /^(?:22|23|54|55P03)/.test(cause.code))
-      return true;
-  }
-  return false;
+  return /^(?:22|23|54|55P03)/.test(sqlState(error) ?? '');
 }

@@ -66,32 +66,31 @@ const RETRY_MS = 500;
 export function createChangeFeed(db: Database, announcements: Announcements): ChangeFeed {
   const subscribers = new Set<Subscriber>();
   let position: string | null = null;
-  let reading: Promise<void> | null = null;
+  let reading = false;
   let behind = false;
   /** Those who came while a read was under way: they begin after the next one. */
   let newcomers: Subscriber[] = [];
 
   /** Reads up to now; calls that come meanwhile share one further read. */
-  function read(): Promise<void> {
+  async function read(): Promise<void> {
     behind = true;
-    reading ??= (async () => {
-      while (behind && subscribers.size > 0) {
-        behind = false;
-        const beginning = newcomers;
-        newcomers = [];
-        // While the database is away subscribers wait; the snapshot position lets nothing be skipped afterwards.
-        try {
-          await readOnce();
-          for (const subscriber of beginning) subscriber.begin();
-        } catch {
-          behind = true;
-          newcomers = [...beginning, ...newcomers];
-          await pause(RETRY_MS, undefined, { ref: false });
-        }
+    if (reading) return;
+    reading = true;
+    while (behind && subscribers.size > 0) {
+      behind = false;
+      const beginning = newcomers;
+      newcomers = [];
+      // While the database is away subscribers wait; the snapshot position lets nothing be skipped afterwards.
+      try {
+        await readOnce();
+        for (const subscriber of beginning) subscriber.begin();
+      } catch {
+        behind = true;
+        newcomers = [...beginning, ...newcomers];
+        await pause(RETRY_MS, undefined, { ref: false });
       }
-      reading = null;
-    })();
-    return reading;
+    }
+    reading = false;
   }
 
   async function readOnce(): Promise<void> {

@@ -122,16 +122,19 @@ export async function ping(db: Database): Promise<void> {
 
 /** The SQLSTATE or connection code behind an error of drizzle's or postgres.js's. */
 export function sqlState(error: unknown): string | undefined {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ('code' in cause && typeof cause.code === 'string') return cause.code;
-  }
-  return undefined;
+  return fieldOfCause(error, 'code');
 }
 
 /** Name of the constraint an error is about. */
 export function constraintOf(error: unknown): string | undefined {
+  return fieldOfCause(error, 'constraint_name');
+}
+
+/** The first text called `field` on an error or what caused it: drizzle wraps the driver's errors. */
+function fieldOfCause(error: unknown, field: string): string | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ('constraint_name' in cause && typeof cause.constraint_name === 'string') return cause.constraint_name;
+    const value: unknown = Reflect.get(cause, field);
+    if (typeof value === 'string') return value;
   }
   return undefined;
 }

@@ -29,11 +29,6 @@ export async function ensureProject(tx: Transaction, name: string): Promise<void
   await tx.insert(projects).values({ name }).onConflictDoNothing();
 }
 
-export async function projectExists(db: Executor, name: string): Promise<boolean> {
-  const rows = await db.select({ name: projects.name }).from(projects).where(eq(projects.name, name));
-  return rows.length > 0;
-}
-
 export async function insertTrigger(tx: Transaction, row: NewTriggerRow): Promise<TriggerRow> {
   const [inserted] = await tx.insert(triggers).values(row).returning();
   if (inserted === undefined) throw new Error('inserting a trigger returned no row');

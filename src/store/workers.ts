@@ -9,6 +9,8 @@ import { sql } from 'drizzle-orm';
 import type postgres from 'postgres';
 import type { Database } from './database.ts';
 
+/** The advisory lock of a process is the hash of this and its pool id. */
+const LOCK_NAME = 'herald worker ';
 /** A process that has not reported in for this long is stopped or cut off, even if its lock is still held. */
 const HEARTBEAT_TIMEOUT_SECONDS = 30;
 
@@ -68,7 +70,7 @@ export async function rescueJobs(db: Database): Promise<Rescue> {
     with dead as materialized (
       select w.pool_id from herald.workers w
         where w.heartbeat_at < now() - make_interval(secs => ${HEARTBEAT_TIMEOUT_SECONDS})
-          or pg_try_advisory_xact_lock(hashtextextended('herald worker ' || w.pool_id, 0))
+          or pg_try_advisory_xact_lock(hashtextextended(${LOCK_NAME} || w.pool_id, 0))
     ),
     held as materialized (
       select j.id as job_id, (j.payload ->> 'invocation')::uuid as invocation_id
@@ -87,7 +89,7 @@ export async function rescueJobs(db: Database): Promise<Rescue> {
     ),
     judged as materialized (
       select
-          i.id, i.event_id, i.trigger_id, i.status as previous, t.status = 'PAUSED' as paused, a.number,
+          i.id, i.event_id, i.trigger_id, t.status = 'PAUSED' as paused, a.number,
           i.max_attempts + (lost.in_a_row < ${FREE_LOSSES})::int as max_attempts
         from abandoned a
         join herald.invocations i on i.id = a.invocation_id
@@ -168,7 +170,7 @@ export async function readNextDue(
 }
 
 function lockKey(client: postgres.Sql, poolId: string): postgres.Fragment {
-  return client`hashtextextended('herald worker ' || ${poolId}::text, 0)`;
+  return client`hashtextextended(${LOCK_NAME + poolId}, 0)`;
 }
 
 /** A job to come back later: the invocation stays as it is, only its turn moves. */

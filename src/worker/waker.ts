@@ -16,6 +16,7 @@ export interface WakerOptions {
 const MIN_INTERVAL_MS = 5;
 /** Longest timer in ms; also how soon a due time shows up that no announcement told of. */
 const MAX_WAIT_MS = 30_000;
+const RETRY_MS = 1000;
 
 export function createWaker({ announcements, readNextDue, wake }: WakerOptions): { stop(): void } {
   let timer: NodeJS.Timeout | null = null;
@@ -26,14 +27,17 @@ export function createWaker({ announcements, readNextDue, wake }: WakerOptions):
   /** Something was announced before the database's clock was known. */
   let missed = false;
 
-  const databaseNow = (offset: number): number => performance.now() + offset;
-
   function plan(due: number): void {
     if (stopped || clockOffset === null) return;
     plannedFor = due;
+    const databaseNow = performance.now() + clockOffset;
+    later(wakeAndLookAhead, Math.min(Math.max(due - databaseNow, MIN_INTERVAL_MS), MAX_WAIT_MS));
+  }
+
+  /** There is one timer: what is planned now replaces what was planned before. */
+  function later(work: () => Promise<void>, waitMs: number): void {
     if (timer !== null) clearTimeout(timer);
-    const wait = Math.min(Math.max(due - databaseNow(clockOffset), MIN_INTERVAL_MS), MAX_WAIT_MS);
-    timer = setTimeout(wakeAndLookAhead, wait);
+    timer = setTimeout(work, waitMs);
   }
 
   async function wakeAndLookAhead(): Promise<void> {
@@ -53,11 +57,11 @@ export function createWaker({ announcements, readNextDue, wake }: WakerOptions):
         plan(now);
         return;
       }
-      if ((due ?? Number.POSITIVE_INFINITY) < plannedFor) plan(due ?? now + MAX_WAIT_MS);
-      else if (due === null && plannedFor === Number.POSITIVE_INFINITY) plan(now + MAX_WAIT_MS);
+      const next = due ?? now + MAX_WAIT_MS;
+      if (next < plannedFor) plan(next);
     } catch {
       // The database is away. graphile-worker's own polling goes on; look again in a while.
-      if (!stopped) timer = setTimeout(lookAhead, 1000);
+      if (!stopped) later(lookAhead, RETRY_MS);
     }
   }
 

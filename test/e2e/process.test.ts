@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { askGraphql as graphql } from '../support/app.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { type HeraldProcess, isAlive, spawnHerald } from '../support/process.ts';
 import { startReceiver, status } from '../support/receiver.ts';
@@ -16,21 +17,6 @@ beforeAll(async () => {
   await chmod(dataDir, 0o755);
 });
 afterAll(() => rm(dataDir, { recursive: true, force: true }));
-
-async function graphql<T>(
-  herald: { url: string; token: string },
-  query: string,
-  variables: unknown = {},
-): Promise<T> {
-  const response = await fetch(`${herald.url}/graphql`, {
-    method: 'POST',
-    headers: { authorization: `Bearer ${herald.token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ query, variables }),
-  });
-  const { data, errors } = (await response.json()) as { data: T; errors?: unknown };
-  if (errors !== undefined) throw new Error(JSON.stringify(errors));
-  return data;
-}
 
 const CREATE = `mutation ($url: String!, $type: String!) {
   createTrigger(input: {name: $type, type: $type, url: $url}) { trigger { id } userErrors { message } } }`;

@@ -42,13 +42,7 @@ export async function startTestApp({ env = {}, database, log }: TestAppOptions =
   return {
     ...app,
     database: used,
-    async graphql<T>(query: string, variables: unknown = {}) {
-      const body = JSON.stringify({ query, variables });
-      const response = await fetch(`${app.url}/graphql`, { method: 'POST', headers, body });
-      const { data, errors } = (await response.json()) as { data: T; errors?: unknown };
-      if (errors !== undefined) throw new Error(JSON.stringify(errors));
-      return data;
-    },
+    graphql: (query, variables) => askGraphql({ url: app.url, token: TOKEN }, query, variables),
     post: (path, body, more = {}) =>
       fetch(app.url + path, {
         method: 'POST',
@@ -60,6 +54,22 @@ export async function startTestApp({ env = {}, database, log }: TestAppOptions =
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** Runs a GraphQL operation; throws where the answer has errors. */
+export async function askGraphql<T>(
+  herald: { readonly url: string; readonly token: string },
+  query: string,
+  variables: unknown = {},
+): Promise<T> {
+  const response = await fetch(`${herald.url}/graphql`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${herald.token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ query, variables }),
+  });
+  const { data, errors } = (await response.json()) as { data: T; errors?: unknown };
+  if (errors !== undefined) throw new Error(JSON.stringify(errors));
+  return data;
 }
 
 /** Creates a trigger over GraphQL and returns what a person would note down. */
