@@ -15,7 +15,14 @@ import { createAwaitAnswer } from './http/synchronous.ts';
 import type { Log } from './log.ts';
 import { listenForAnnouncements } from './store/announcements.ts';
 import { type ChangeFeed, createChangeFeed } from './store/changes.ts';
-import { type DatabaseAddress, openClient, openDatabase, parseDatabaseUrl, ping } from './store/database.ts';
+import {
+  BATCH_SETTINGS,
+  type DatabaseAddress,
+  openClient,
+  openDatabase,
+  parseDatabaseUrl,
+  ping,
+} from './store/database.ts';
 import { startEmbedded } from './store/embedded.ts';
 import { type Installation, readInstallation } from './store/installation.ts';
 import { migrate } from './store/migrate.ts';
@@ -135,8 +142,7 @@ async function startDelivering(
   const db = openDatabase(address, {
     name: 'herald worker',
     max: WORKER_CONNECTIONS,
-    // Statistics of fast-growing tables are stale, and the planner would scan them for a batch (a factor of two).
-    settings: { enable_seqscan: 'off' },
+    settings: BATCH_SETTINGS,
   });
   opened.push({ what: 'worker database', close: () => db.$client.end({ timeout: 5 }) });
   const sender = createSender({ policy: config.egress, connectionsPerOrigin: config.concurrency });

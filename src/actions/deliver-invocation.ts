@@ -182,7 +182,8 @@ function withoutAttempt({ id, attemptCount, triggerStatus }: Delivery): Settleme
 /** The request of one attempt (wire.md section 1): the same id and body every time, a new time and span. */
 function buildRequest(delivery: Delivery, trigger: DeliveryTrigger): WebhookRequest {
   const nowMs = Date.now();
-  const event = { ...delivery, id: delivery.eventId };
+  const { eventId: id, type, source, data } = delivery;
+  const event = { id, type, source, data, dueAt: new Date(delivery.dueAtMs) };
   const { headers, body } = envelope(event, trigger.contentMode, trigger.specVersion);
   const timestamp = Math.floor(nowMs / 1000);
   const keys = trigger.keys

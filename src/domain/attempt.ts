@@ -3,6 +3,24 @@
 /** An HTTP header field, name in lower case. */
 export type Header = readonly [name: string, value: string];
 
+/** Header fields as lines, `name: value` each: how the attempt log keeps them. Neither part can hold a line break. */
+export function formatHeaders(headers: readonly Header[]): string {
+  let lines = '';
+  for (const [name, value] of headers) lines += `${name}: ${value}\n`;
+  return lines;
+}
+
+/** Reads what `formatHeaders` wrote. */
+export function parseHeaders(lines: string): readonly Header[] {
+  return lines
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => {
+      const colon = line.indexOf(': ');
+      return [line.slice(0, colon), line.slice(colon + 2)];
+    });
+}
+
 /** The request of one attempt, ready to send: the Buffer that was signed is the Buffer that is sent. */
 export interface WebhookRequest {
   readonly url: string;

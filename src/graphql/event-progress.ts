@@ -2,7 +2,8 @@
 import { AppError } from '../domain/errors.ts';
 import type { InvocationCounts } from '../domain/event.ts';
 import type { InvocationStatus } from '../domain/invocation.ts';
-import type { DatedChange, Selection } from '../store/changes.ts';
+import type { DatedChange } from '../store/change-log.ts';
+import type { Selection } from '../store/changes.ts';
 import type { Database } from '../store/database.ts';
 import { readClock } from '../store/events.ts';
 import { findInvocations, findInvocationsOfEvent, type InvocationRow } from '../store/invocations.ts';

@@ -3,7 +3,7 @@ import { seesProject } from '../domain/caller.ts';
 import type { InvocationStatus } from '../domain/invocation.ts';
 import { statusOf } from '../domain/invocation.ts';
 import { type AttemptRow, findAttempts } from '../store/attempts.ts';
-import type { DatedChange } from '../store/changes.ts';
+import type { DatedChange } from '../store/change-log.ts';
 import type { Database } from '../store/database.ts';
 import { readClock } from '../store/events.ts';
 import {

@@ -1,15 +1,8 @@
 /** Attempts, read for the timeline. */
 import { asc, sql } from 'drizzle-orm';
+import { uuidArray } from './arrays.ts';
 import type { Executor } from './database.ts';
-import {
-  type CappedCount,
-  countRowsOf,
-  type Page,
-  type PageArgs,
-  readPages,
-  type Sort,
-  uuidArray,
-} from './pages.ts';
+import { type CappedCount, countRowsOf, type Page, type PageArgs, readPages, type Sort } from './pages.ts';
 import { attempts } from './schema.ts';
 
 export type AttemptRow = typeof attempts.$inferSelect;

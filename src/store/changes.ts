@@ -4,36 +4,9 @@
  * transaction that commits late is not skipped (a sequence number would skip it) and holds nobody up.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { sql } from 'drizzle-orm';
-import type { InvocationStatus } from '../domain/invocation.ts';
 import type { Announcements } from './announcements.ts';
+import { type DatedChange, readChanges } from './change-log.ts';
 import type { Database } from './database.ts';
-
-/** An entry of `herald.changes.entries`; ids are UUIDs, statuses exact at the moment of the change. */
-export type Change =
-  | {
-      readonly kind: 'EVENT_QUEUED';
-      readonly event: string;
-      readonly project: string;
-      readonly type: string;
-      /** How many triggers matched. */
-      readonly invocations: number;
-    }
-  | {
-      readonly kind: 'INVOCATION';
-      readonly event: string;
-      readonly invocation: string;
-      readonly trigger: string;
-      readonly project: string;
-      readonly type: string;
-      /** Null for a new invocation. */
-      readonly from: InvocationStatus | null;
-      readonly to: InvocationStatus;
-      /** Number of the attempt that caused the change, if any. */
-      readonly attempt: number | null;
-    };
-
-export type DatedChange = Change & { readonly at: Date };
 
 export interface WatchOptions<T> {
   /** Items to begin with, read after the subscription stands, so that nothing falls between; read again after a miss. */
@@ -59,8 +32,6 @@ export interface ChangeFeed {
 
 /** Items a slow subscriber may have waiting before they are dropped and it is told so. */
 const BUFFER_SIZE = 1000;
-/** Rows of herald.changes a read may return; beyond it subscribers are told to read the state anew. */
-const READ_SIZE = 5000;
 const RETRY_MS = 500;
 
 export function createChangeFeed(db: Database, announcements: Announcements): ChangeFeed {
@@ -95,12 +66,12 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
 
   async function readOnce(): Promise<void> {
     const since = position;
-    const rows = await readSince(db, since);
-    position = rows[0]?.snapshot ?? since;
+    const read = await readChanges(db, since);
+    position = read.position;
     if (since === null) return;
-    const changes = rows.flatMap(({ at, entries }) => (entries === null ? [] : parseEntries(entries, at)));
+    const { changes } = read;
     for (const subscriber of subscribers) {
-      if (rows.length > READ_SIZE) subscriber.miss();
+      if (changes === 'TOO_MANY') subscriber.miss();
       else if (changes.length > 0) subscriber.take(changes);
     }
   }
@@ -218,36 +189,4 @@ function createSubscriber<T>(options: WatchOptions<T>, leave: () => void) {
     },
   };
   return { subscriber, iterator };
-}
-
-interface ChangeRow extends Record<string, unknown> {
-  readonly snapshot: string;
-  readonly at: string;
-  /** Null on the one row that says that nothing changed. */
-  readonly entries: string | null;
-}
-
-async function readSince(db: Database, position: string | null): Promise<readonly ChangeRow[]> {
-  if (position === null) {
-    return db.execute<ChangeRow>(
-      sql`select pg_current_snapshot()::text as snapshot, now() as at, null as entries`,
-    );
-  }
-  return db.execute<ChangeRow>(sql`
-    select pg_current_snapshot()::text as snapshot, c.at, c.entries
-      from (select) as always
-      left join lateral (
-        select c.at, c.entries, c.xid, c.id
-          from herald.changes c
-          where c.xid >= pg_snapshot_xmin(${position}::pg_snapshot)
-            and not pg_visible_in_snapshot(c.xid, ${position}::pg_snapshot)
-          order by c.xid, c.id
-          limit ${READ_SIZE + 1}
-      ) c on true
-      order by c.xid, c.id`);
-}
-
-function parseEntries(entries: string, at: string): readonly DatedChange[] {
-  const date = new Date(at);
-  return (JSON.parse(entries) as readonly Change[]).map((change) => ({ ...change, at: date }));
 }

@@ -2,16 +2,9 @@
 import { and, eq, gte, inArray, lt, or, type SQL, sql } from 'drizzle-orm';
 import type { EventStatus, InvocationCounts, NewEvent } from '../domain/event.ts';
 import { FINAL_STATES } from '../domain/invocation.ts';
+import { uuidArray } from './arrays.ts';
 import { type Database, type Executor, inTransaction } from './database.ts';
-import {
-  type CappedCount,
-  countRows,
-  type Page,
-  type PageArgs,
-  readPage,
-  type Sort,
-  uuidArray,
-} from './pages.ts';
+import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
 import { events, invocations } from './schema.ts';
 
 export type EventRow = typeof events.$inferSelect;

@@ -3,7 +3,8 @@ import { and, eq, gte, inArray, lte, or, type SQL, sql } from 'drizzle-orm';
 import type { AttemptErrorCode } from '../domain/attempt.ts';
 import type { FailureReason, InvocationStatus } from '../domain/invocation.ts';
 import type { TriggerStatus } from '../domain/trigger.ts';
-import type { Executor } from './database.ts';
+import { uuidArray } from './arrays.ts';
+import type { Database, Executor } from './database.ts';
 import { type DateRange, within } from './events.ts';
 import {
   type CappedCount,
@@ -14,9 +15,8 @@ import {
   readPage,
   readPages,
   type Sort,
-  uuidArray,
 } from './pages.ts';
-import { events, invocations, triggers } from './schema.ts';
+import { events, invocations } from './schema.ts';
 
 export type InvocationRow = typeof invocations.$inferSelect;
 
@@ -31,7 +31,8 @@ export interface Delivery {
   readonly type: string;
   readonly source: string;
   readonly data: string;
-  readonly dueAt: Date;
+  /** Epoch milliseconds. */
+  readonly dueAtMs: number;
   readonly project: string;
   readonly traceparent: string | null;
   readonly tracestate: string | null;
@@ -41,35 +42,27 @@ export interface Delivery {
 
 /** Loads what concurrent deliveries need in one statement; answers in order, null where the invocation is gone. */
 export async function loadDeliveries(
-  db: Executor,
+  db: Database,
   ids: readonly string[],
 ): Promise<readonly (Delivery | null)[]> {
-  const rows = await db
-    .select({
-      id: invocations.id,
-      eventId: invocations.eventId,
-      triggerId: invocations.triggerId,
-      state: invocations.status,
-      attemptCount: invocations.attemptCount,
-      maxAttempts: invocations.maxAttempts,
-      type: events.type,
-      source: events.source,
-      // An event whose data retention removed has no unfinished invocations; null keeps the body valid JSON.
-      data: sql<string>`coalesce(${events.data}, 'null')`,
-      dueAt: events.dueAt,
-      project: events.project,
-      traceparent: events.traceparent,
-      tracestate: events.tracestate,
-      triggerVersion: triggers.version,
-      triggerStatus: triggers.status,
-    })
-    .from(invocations)
-    .innerJoin(events, eq(events.id, invocations.eventId))
-    .innerJoin(triggers, eq(triggers.id, invocations.triggerId))
-    .where(sql`${invocations.id} = any(${sql.param(uuidArray(ids))}::uuid[])`);
+  const rows = await db.$client.unsafe<Delivery[]>(LOAD_DELIVERIES, [uuidArray(ids)], { prepare: true });
   const byId = new Map(rows.map((row) => [row.id, row]));
   return ids.map((id) => byId.get(id) ?? null);
 }
+
+/** Prepared, and not through drizzle: half the cost, of a statement that every delivery takes part in. */
+const LOAD_DELIVERIES = `
+  select
+      i.id, i.event_id as "eventId", i.trigger_id as "triggerId", i.status as state,
+      i.attempt_count as "attemptCount", i.max_attempts as "maxAttempts", e.type, e.source,
+      -- An event whose data retention removed has no unfinished invocations; null keeps the body valid JSON.
+      coalesce(e.data, 'null') as data,
+      (extract(epoch from e.due_at) * 1000)::float8 as "dueAtMs", e.project, e.traceparent, e.tracestate,
+      t.version as "triggerVersion", t.status as "triggerStatus"
+    from herald.invocations i
+    join herald.events e on e.id = i.event_id
+    join herald.triggers t on t.id = i.trigger_id
+    where i.id = any($1::uuid[])`;
 
 /** Invocations by id, in any order; missing ones are absent. */
 export async function findInvocations(

@@ -5,6 +5,7 @@
 import { and, asc, desc, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core';
 import { AppError } from '../domain/errors.ts';
+import { uuidArray } from './arrays.ts';
 import type { Executor } from './database.ts';
 
 /** Rows of a page where the caller does not say, and at most. */
@@ -130,11 +131,6 @@ export async function countRowsOf(
     const count = byParent.get(id) ?? 0;
     return { value: Math.min(count, COUNT_CAP), capped: count > COUNT_CAP };
   });
-}
-
-/** A Postgres array literal of ids; postgres.js would guess the type from the first element. */
-export function uuidArray(ids: readonly string[]): string {
-  return `{${ids.join(',')}}`;
 }
 
 interface PageRow<T extends PagedTable> {

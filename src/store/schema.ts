@@ -22,7 +22,7 @@ import {
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
-import { ATTEMPT_ERROR_CODES } from '../domain/attempt.ts';
+import { ATTEMPT_ERROR_CODES, formatHeaders, type Header, parseHeaders } from '../domain/attempt.ts';
 import { CONTENT_MODES, SPEC_VERSIONS } from '../domain/envelope.ts';
 import { EVENT_ORIGINS } from '../domain/event.ts';
 import {
@@ -45,6 +45,12 @@ const jsonText = <T>() =>
     toDriver: (value) => JSON.stringify(value),
     fromDriver: (value) => JSON.parse(value) as T,
   });
+/** Header fields as lines; rows of the first release hold JSON, which no field name begins like. */
+const headerLines = customType<{ data: readonly Header[]; driverData: string }>({
+  dataType: () => 'text',
+  toDriver: formatHeaders,
+  fromDriver: (value) => (value.startsWith('[') ? JSON.parse(value) : parseHeaders(value)),
+});
 const timestamptz = customType<{ data: Date; driverData: string }>({
   dataType: () => 'timestamptz(3)',
   toDriver: (value) => value.toISOString(),
@@ -245,13 +251,13 @@ export const attempts = herald.table(
     totalMs: real('total_ms'),
     requestUrl: text('request_url').notNull(),
     /** JSON array of [name, value], secret values masked. */
-    requestHeaders: jsonText<readonly (readonly [string, string])[]>()('request_headers').notNull(),
+    requestHeaders: headerLines('request_headers').notNull(),
     requestBodySize: integer('request_body_size').notNull(),
     /** With the event, these two say what the body was. */
     contentMode: text('content_mode', { enum: CONTENT_MODES }).notNull(),
     specVersion: text('spec_version', { enum: SPEC_VERSIONS }).notNull(),
     responseStatus: smallint('response_status'),
-    responseHeaders: jsonText<readonly (readonly [string, string])[]>()('response_headers'),
+    responseHeaders: headerLines('response_headers'),
     responseBody: bytea('response_body'),
     responseBodyTruncated: boolean('response_body_truncated'),
     remoteAddress: text('remote_address'),

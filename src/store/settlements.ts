@@ -1,10 +1,11 @@
 /** What comes of deliveries, recorded in batches: the attempt, the state it leads to, the next job, the announcement. */
-import { type SQL, sql } from 'drizzle-orm';
-import type { Header, Outcome } from '../domain/attempt.ts';
+import { sql } from 'drizzle-orm';
+import { formatHeaders, type Header, type Outcome } from '../domain/attempt.ts';
 import type { ContentMode, SpecVersion } from '../domain/envelope.ts';
 import { type AttemptCause, FINAL_STATES, statesThat } from '../domain/invocation.ts';
 import type { Decision } from '../domain/retry.ts';
-import type { Executor } from './database.ts';
+import { arrayOf } from './arrays.ts';
+import type { Database, Executor } from './database.ts';
 
 /** What a delivery came to: the attempt, if one was made, and what follows. */
 export interface Settlement {
@@ -47,13 +48,13 @@ export async function markRunning(db: Executor, batch: readonly Start[]): Promis
     with given as materialized (
       select * from json_to_recordset(${JSON.stringify(batch.map(startRecord))}::json) as g(
         invocation_id uuid, before smallint, attempt_id uuid, elapsed double precision, cause text, url text,
-        request_headers json, body_size integer, content_mode text, spec_version text)
+        request_headers text, body_size integer, content_mode text, spec_version text)
     ),
     before as materialized (
-      select g.*, i.status, i.event_id, i.trigger_id, clock_timestamp() as moment
+      select g.*, i.status, clock_timestamp() as moment
         from given g
         join herald.invocations i on i.id = g.invocation_id and i.attempt_count = g.before
-        where i.status in (${STARTABLE})
+        where i.status in (${sql.raw(STARTABLE)})
         for update of i
     ),
     started as (
@@ -74,13 +75,9 @@ export async function markRunning(db: Executor, batch: readonly Start[]): Promis
     ),
     recorded as (
       insert into herald.changes (entries)
-      select json_agg(json_build_object(
-            'kind', 'INVOCATION', 'event', b.event_id, 'invocation', b.invocation_id, 'trigger', b.trigger_id,
-            'project', e.project, 'type', e.type,
-            'from', case b.status when 'PENDING' then 'QUEUED' else b.status end, 'to', 'RUNNING',
-            'attempt', b.before + 1))::text
+      select string_agg(herald.invocation_change(
+            b.invocation_id, case b.status when 'PENDING' then 'QUEUED' else b.status end, 'RUNNING', b.before + 1), '')
         from before b
-        join herald.events e on e.id = b.event_id
         having count(*) > 0
     )
     select case when count(*) > 0 then herald.announce() end from before`);
@@ -100,20 +97,85 @@ export type Settled =
  * A paused trigger's retry is held instead, a cancelled invocation keeps its state and only gains the attempt.
  * `started_at` is the database's clock less the measured duration, so that clocks of workers do not matter.
  */
-export async function settle(db: Executor, batch: readonly Settlement[]): Promise<readonly Settled[]> {
-  const rows = await db.execute<{ id: string; by_queue: boolean }>(sql`
+export async function settle(db: Database, batch: readonly Settlement[]): Promise<readonly Settled[]> {
+  const rows = await db.$client.unsafe<{ id: string; by_queue: boolean }[]>(
+    SETTLE,
+    COLUMNS.map(({ of }) => arrayOf(batch, of)),
+    { prepare: true },
+  );
+  const byId = new Map(rows.map((row) => [row.id, row.by_queue]));
+  return batch.map(({ invocationId }) => {
+    const byQueue = byId.get(invocationId);
+    if (byQueue === undefined) return 'OVERTAKEN';
+    return byQueue ? 'RETRY_BY_QUEUE' : 'DONE';
+  });
+}
+
+interface Column {
+  readonly name: string;
+  readonly type: string;
+  readonly of: (settlement: Settlement) => string | number | boolean | null | undefined;
+}
+
+/** What `settle` is given: one array a column. */
+const COLUMNS: readonly Column[] = [
+  { name: 'invocation_id', type: 'uuid', of: ({ invocationId }) => invocationId },
+  { name: 'before', type: 'smallint', of: ({ attemptsBefore }) => attemptsBefore },
+  { name: 'change', type: 'text', of: ({ decision }) => decision.kind },
+  { name: 'reason', type: 'text', of: ({ decision: d }) => (d.kind === 'GIVE_UP' ? d.reason : null) },
+  { name: 'delay', type: 'float8', of: ({ decision: d }) => (d.kind === 'RETRY' ? d.delaySeconds : null) },
+  { name: 'by_queue', type: 'boolean', of: ({ decision: d }) => d.kind === 'RETRY' && d.by === 'QUEUE' },
+  { name: 'attempt_id', type: 'uuid', of: ({ attempt }) => attempt?.id },
+  { name: 'cause', type: 'text', of: ({ attempt }) => attempt?.cause },
+  { name: 'error_code', type: 'text', of: ({ attempt }) => attempt?.outcome.errorCode },
+  { name: 'error_message', type: 'text', of: ({ attempt }) => printable(attempt?.outcome.errorMessage) },
+  { name: 'dns_ms', type: 'real', of: ({ attempt }) => attempt?.outcome.timings.dnsMs },
+  { name: 'connect_ms', type: 'real', of: ({ attempt }) => attempt?.outcome.timings.connectMs },
+  { name: 'tls_ms', type: 'real', of: ({ attempt }) => attempt?.outcome.timings.tlsMs },
+  { name: 'first_byte_ms', type: 'real', of: ({ attempt }) => attempt?.outcome.timings.firstByteMs },
+  { name: 'total_ms', type: 'real', of: ({ attempt }) => attempt?.outcome.timings.totalMs },
+  { name: 'url', type: 'text', of: ({ attempt }) => attempt?.url },
+  { name: 'request_headers', type: 'text', of: ({ attempt: a }) => a && formatHeaders(a.headers) },
+  { name: 'body_size', type: 'integer', of: ({ attempt }) => attempt?.bodySize },
+  { name: 'content_mode', type: 'text', of: ({ attempt }) => attempt?.contentMode },
+  { name: 'spec_version', type: 'text', of: ({ attempt }) => attempt?.specVersion },
+  { name: 'response_status', type: 'smallint', of: (settlement) => responseOf(settlement)?.statusCode },
+  {
+    name: 'response_headers',
+    type: 'text',
+    of: (settlement) => {
+      const response = responseOf(settlement);
+      return response && printable(formatHeaders(response.headers));
+    },
+  },
+  // In base64: a third longer than the bytes, where an array's own form, hexadecimal, doubles them.
+  {
+    name: 'response_body',
+    type: 'text',
+    of: (settlement) => responseOf(settlement)?.body.toString('base64'),
+  },
+  { name: 'truncated', type: 'boolean', of: (settlement) => responseOf(settlement)?.bodyTruncated },
+  { name: 'remote_address', type: 'text', of: (settlement) => responseOf(settlement)?.remoteAddress },
+];
+
+const responseOf = ({ attempt }: Settlement) => attempt?.outcome.response;
+
+const inList = (states: readonly string[]): string => states.map((state) => `'${state}'`).join(', ');
+const FINAL_LIST = inList(FINAL_STATES);
+/** States in which an attempt may be shown as RUNNING. */
+const STARTABLE = inList(statesThat('START'));
+
+/** Prepared: planning it takes as long as recording twenty attempts. */
+const SETTLE = `
     with given as materialized (
-      select * from json_to_recordset(${JSON.stringify(batch.map(toRecord))}::json) as g(
-        invocation_id uuid, before smallint, change text, reason text, delay double precision, by_queue boolean,
-        attempted boolean, cause text, error_code text, error_message text, dns_ms real, connect_ms real,
-        tls_ms real, first_byte_ms real, total_ms real, url text, request_headers json, body_size integer,
-        content_mode text, spec_version text, response_status smallint, response_headers json, response_body text,
-        truncated boolean, remote_address text, attempt_id uuid)
+      select * from unnest(${COLUMNS.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ')})
+        as g(${COLUMNS.map(({ name }) => name).join(', ')})
     ),
-    judged as materialized (
+    found as materialized (
       select
-          g.*, i.status as previous, i.event_id, i.trigger_id, i.next_attempt_at as planned,
-          greatest(i.max_attempts - g.before - g.attempted::int, 1) as jobs_left,
+          g.*, g.attempt_id is not null as attempted, i.status as previous,
+          i.next_attempt_at as planned,
+          greatest(i.max_attempts - g.before - (g.attempt_id is not null)::int, 1) as jobs_left,
           case
             when i.status in (${FINAL_LIST}) then i.status
             when g.change = 'SUCCEED' then 'SUCCEEDED'
@@ -128,12 +190,25 @@ export async function settle(db: Executor, batch: readonly Settlement[]): Promis
         from given g
         join herald.invocations i on i.id = g.invocation_id
         join herald.triggers t on t.id = i.trigger_id
-        left join herald.attempts a on a.invocation_id = g.invocation_id and a.number = g.before + 1
+        -- The limit says what the planner cannot know while the table is empty: look it up.
+        left join lateral (
+          select l.id, l.status from herald.attempts l
+            where l.invocation_id = g.invocation_id and l.number = g.before + 1
+            limit 1
+        ) a on true
         where case
           when a.id is null then i.attempt_count = g.before
           else a.id = g.attempt_id and a.status = 'RUNNING'
         end
         for update of i
+    ),
+    -- Everything that follows from a row stands in it: no later step joins these steps with one another, because the
+    -- planner does not know how many rows they have.
+    judged as materialized (
+      select f.*, case
+            when f.status in ('PENDING', 'RETRYING') then f.moment + coalesce(f.delay, 0) * interval '1 second'
+          end as next_attempt_at
+        from found f
     ),
     settled as (
       update herald.invocations i
@@ -142,15 +217,13 @@ export async function settle(db: Executor, batch: readonly Settlement[]): Promis
           failure_reason = case when j.status = 'FAILED' then coalesce(i.failure_reason, j.reason, 'RETRIES_EXHAUSTED') end,
           attempt_count = j.before + j.attempted::int,
           max_attempts = greatest(i.max_attempts, j.before + j.attempted::int),
-          next_attempt_at = case
-            when j.status in ('PENDING', 'RETRYING') then j.moment + coalesce(j.delay, 0) * interval '1 second' end,
+          next_attempt_at = j.next_attempt_at,
           updated_at = j.moment,
           finished_at = case when j.status in (${FINAL_LIST}) then coalesce(i.finished_at, j.moment) end,
           last_error_code = case when j.attempted then j.error_code else i.last_error_code end,
           last_status_code = case when j.attempted then j.response_status else i.last_status_code end
         from judged j
         where i.id = j.invocation_id
-        returning i.id, i.next_attempt_at
     ),
     logged as (
       insert into herald.attempts (
@@ -179,102 +252,49 @@ export async function settle(db: Executor, batch: readonly Settlement[]): Promis
       select count(*) from graphile_worker.add_jobs((
         select array_agg((
               'deliver', json_build_object('invocation', j.invocation_id), null,
-              case j.status when 'HELD' then 'infinity' else s.next_attempt_at end,
+              case j.status when 'HELD' then 'infinity' else date_trunc('milliseconds', j.next_attempt_at) end,
               j.jobs_left, j.invocation_id::text, null, null
             )::graphile_worker.job_spec)
           from judged j
-          join settled s on s.id = j.invocation_id
           where j.status in ('HELD', 'PENDING') or (j.status = 'RETRYING' and not j.by_queue)
       ))
     ),
     recorded as (
       insert into herald.changes (entries)
-      select json_agg(json_build_object(
-            'kind', 'INVOCATION', 'event', j.event_id, 'invocation', j.invocation_id, 'trigger', j.trigger_id,
-            'project', e.project, 'type', e.type,
-            'from', case when j.previous <> 'PENDING' then j.previous
+      select string_agg(herald.invocation_change(
+            j.invocation_id,
+            case when j.previous <> 'PENDING' then j.previous
               when j.planned > j.moment then 'SCHEDULED' else 'QUEUED' end,
-            'to', case when j.status = 'PENDING' then 'QUEUED' else j.status end,
-            'attempt', case when j.attempted then j.before + 1 end))::text
+            case when j.status = 'PENDING' then 'QUEUED' else j.status end,
+            case when j.attempted then j.before + 1 end), '')
         from judged j
-        join herald.events e on e.id = j.event_id
         having count(*) > 0
     ),
     announced as (
-      select herald.announce((select min(s.next_attempt_at) from settled s))
+      select herald.announce((select min(j.next_attempt_at) from judged j))
     )
     select j.invocation_id as id, j.by_queue and j.status = 'RETRYING' as by_queue
       from judged j
       cross join planned
-      cross join announced`);
-  const byId = new Map(rows.map((row) => [row.id, row.by_queue]));
-  return batch.map(({ invocationId }) => {
-    const byQueue = byId.get(invocationId);
-    if (byQueue === undefined) return 'OVERTAKEN';
-    return byQueue ? 'RETRY_BY_QUEUE' : 'DONE';
-  });
+      cross join announced`;
+
+/** U+0000 or a lone surrogate of a receiver's making would make Postgres refuse the whole batch. */
+function printable(text: string | null | undefined): string | null {
+  if (text == null) return null;
+  return text.includes('\0') || !text.isWellFormed() ? text.replaceAll('\0', '\uFFFD').toWellFormed() : text;
 }
-
-const FINAL_LIST: SQL = sql.raw(FINAL_STATES.map((state) => `'${state}'`).join(', '));
-
-/** States in which an attempt may be shown as RUNNING. */
-const STARTABLE: SQL = sql.raw(
-  statesThat('START')
-    .map((state) => `'${state}'`)
-    .join(', '),
-);
-
-/** U+0000 or a lone surrogate in a message of a receiver's making would make Postgres refuse the whole batch. */
-const printable = (text: string): string => text.replaceAll('\0', '\uFFFD').toWellFormed();
 
 function startRecord({ invocationId, attemptsBefore, elapsedMs, attempt }: Start) {
   return {
     invocation_id: invocationId,
     before: attemptsBefore,
     elapsed: elapsedMs,
-    ...requestRecord(attempt),
-  };
-}
-
-function requestRecord(attempt: AttemptRequest) {
-  return {
     attempt_id: attempt.id,
     cause: attempt.cause,
     url: attempt.url,
-    request_headers: attempt.headers,
+    request_headers: formatHeaders(attempt.headers),
     body_size: attempt.bodySize,
     content_mode: attempt.contentMode,
     spec_version: attempt.specVersion,
-  };
-}
-
-function toRecord({ invocationId, attemptsBefore, decision, attempt }: Settlement) {
-  const given = {
-    invocation_id: invocationId,
-    before: attemptsBefore,
-    change: decision.kind,
-    reason: decision.kind === 'GIVE_UP' ? decision.reason : null,
-    delay: decision.kind === 'RETRY' ? decision.delaySeconds : null,
-    by_queue: decision.kind === 'RETRY' && decision.by === 'QUEUE',
-    attempted: attempt !== null,
-  };
-  if (attempt === null) return given;
-  const { outcome } = attempt;
-  const { response, timings } = outcome;
-  return {
-    ...given,
-    ...requestRecord(attempt),
-    error_code: outcome.errorCode,
-    error_message: outcome.errorMessage === null ? null : printable(outcome.errorMessage),
-    dns_ms: timings.dnsMs,
-    connect_ms: timings.connectMs,
-    tls_ms: timings.tlsMs,
-    first_byte_ms: timings.firstByteMs,
-    total_ms: timings.totalMs,
-    response_status: response?.statusCode,
-    response_headers: response?.headers,
-    response_body: response?.body.toString('base64'),
-    truncated: response?.bodyTruncated,
-    remote_address: response?.remoteAddress,
   };
 }

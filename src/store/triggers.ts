@@ -1,16 +1,9 @@
 /** Triggers and their signing keys. */
 import { and, asc, eq, ilike, inArray, isNull, or, type SQL, sql } from 'drizzle-orm';
 import type { TriggerStatus } from '../domain/trigger.ts';
+import { uuidArray } from './arrays.ts';
 import type { Executor, Transaction } from './database.ts';
-import {
-  type CappedCount,
-  countRows,
-  type Page,
-  type PageArgs,
-  readPage,
-  type Sort,
-  uuidArray,
-} from './pages.ts';
+import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
 import { projects, signingKeys, triggers } from './schema.ts';
 
 export type TriggerRow = typeof triggers.$inferSelect;

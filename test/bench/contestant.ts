@@ -6,7 +6,13 @@ import { Logger, run } from 'graphile-worker';
 import { Agent, request } from 'undici';
 import { createDeliver } from '../../src/actions/deliver-invocation.ts';
 import { listenForAnnouncements } from '../../src/store/announcements.ts';
-import { type DatabaseAddress, openClient, openDatabase, openWorkerPool } from '../../src/store/database.ts';
+import {
+  BATCH_SETTINGS,
+  type DatabaseAddress,
+  openClient,
+  openDatabase,
+  openWorkerPool,
+} from '../../src/store/database.ts';
 import { createSecretBox } from '../../src/store/secrets.ts';
 import { createSender } from '../../src/webhook/send.ts';
 import { startWorker } from '../../src/worker/runner.ts';
@@ -25,7 +31,7 @@ process.once('message', async () => {
 });
 
 async function startHerald(): Promise<() => Promise<void>> {
-  const db = openDatabase(database, { name: 'worker', max: 6, settings: { enable_seqscan: 'off' } });
+  const db = openDatabase(database, { name: 'worker', max: 6, settings: BATCH_SETTINGS });
   const listener = openClient(database, { name: 'listen', max: 1 });
   const announcements = await listenForAnnouncements(listener);
   const log = () => {};
