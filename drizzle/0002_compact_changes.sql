@@ -19,7 +19,7 @@ $$;
 delete from herald.changes;
 --> statement-breakpoint
 
--- As before, but for the change log.
+-- As before, but for the change log and the plans.
 create or replace function herald.queue_events(batch json)
 returns table (
   "position" integer,
@@ -32,7 +32,15 @@ returns table (
 )
 language plpgsql volatile
 -- Runs as its owner, so that a role that may call it needs no rights on the tables, ours or graphile-worker's.
-security definer set search_path = pg_catalog, pg_temp
+security definer
+set search_path = pg_catalog, pg_temp
+-- Planned once a connection, always by index: planning anew took 1.5 of a single call's 2.6 ms, and the planner cannot
+-- know how many rows an array has anyway.
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_material = off
 as $$
 declare
   -- Whole milliseconds, rounded down: a due time must not lie ahead of the clock that fetches the job.

@@ -313,10 +313,10 @@ test.each([
 describe('a subscriber that missed changes', () => {
   /** More changes at once than the feed hands out, with `work` among them. */
   const flood = (work: (db: Door['db']) => Promise<unknown>) =>
-    door.db.transaction(async (tx) => {
-      await tx.execute(`insert into herald.changes (entries) select '[]' from generate_series(1, 5001)`);
-      await work(tx as unknown as Door['db']);
-      await tx.execute('select herald.announce()');
+    door.db.$client.begin(async (client) => {
+      await client.unsafe(`insert into herald.changes (entries) select '' from generate_series(1, 5001)`);
+      await work({ $client: client } as unknown as Door['db']);
+      await client.unsafe('select herald.announce()');
     });
 
   test('is told to read again, and is told the state', async () => {
