@@ -24,12 +24,11 @@ import {
   settle,
 } from '../store/settlements.ts';
 import { lockTrigger } from '../store/triggers.ts';
-import { type Postponement, postponeJobs } from '../store/workers.ts';
 import { VERSION } from '../version.ts';
 import type { Sender } from '../webhook/send.ts';
+import { createAdmission, type Turn } from './admission.ts';
 import { newSpanId, newUuid } from './ids.ts';
 import { holdTrigger } from './manage-trigger.ts';
-import { createShares } from './shares.ts';
 import { createTriggerCache, type DeliveryTrigger } from './trigger-cache.ts';
 
 export interface DeliverDeps {
@@ -47,6 +46,8 @@ export interface DeliveryJob {
   /** How often the queue has locked the job, this time included, and how often it will. */
   readonly attempts: number;
   readonly maxAttempts: number;
+  /** The turn it was given in its trigger's line; null where it did not stand there. */
+  readonly turn: Turn | null;
 }
 
 /** What the queue has to do with the job: forget it, or run it again after its back-off. */
@@ -68,11 +69,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
   const triggers = createTriggerCache(db, secrets);
   const limits = { maxSize: MAX_BATCH, concurrency: 2, gatherMs: GATHER_MS, maxWaiting: 100_000 };
   const loads = createBatcher({ flush: (ids: readonly string[]) => loadDeliveries(db, ids), ...limits });
-  const shares = createShares(concurrency);
-  const postponements = createBatcher({
-    flush: answering((batch: readonly Postponement[]) => postponeJobs(db, batch)),
-    ...limits,
-  });
+  const admission = createAdmission(db, concurrency);
   const starts = createBatcher({
     flush: answering((batch: readonly Start[]) => markRunning(db, batch)),
     ...limits,
@@ -133,14 +130,12 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
     if (early !== null) return toResult(await record(early));
 
     const trigger = await triggers.get(delivery.triggerId, delivery.triggerVersion);
-    const entry = await shares.enter(delivery.triggerId);
-    if (entry.kind === 'LATER') {
-      await postponements.add({ invocationId: delivery.id, delayMs: entry.delayMs });
-      return 'DONE';
-    }
+    const { id: invocationId, triggerId } = delivery;
+    const candidate = { invocationId, triggerId, limited: trigger.limited, turn: job.turn };
+    if ((await admission.enter(candidate)) === 'LATER') return 'DONE';
     const enteredAt = performance.now();
     const { sent, outcome } = await send(delivery, trigger).finally(() =>
-      shares.leave(delivery.triggerId, performance.now() - enteredAt),
+      admission.leave(candidate, performance.now() - enteredAt),
     );
     const attempt = delivery.attemptCount + 1;
     const decision = decide({

@@ -172,37 +172,3 @@ export async function readNextDue(
 function lockKey(client: postgres.Sql, poolId: string): postgres.Fragment {
   return client`hashtextextended(${LOCK_NAME + poolId}, 0)`;
 }
-
-/** A job to come back later: the invocation stays as it is, only its turn moves. */
-export interface Postponement {
-  readonly invocationId: string;
-  readonly delayMs: number;
-}
-
-/**
- * Plans the jobs of deliveries that have no slot anew. The new job takes the key over, so the old one, which is still
- * locked, can end; what it counted is forgotten with it.
- */
-export async function postponeJobs(db: Database, batch: readonly Postponement[]): Promise<void> {
-  await db.execute(sql`
-    with given as materialized (
-      select * from json_to_recordset(${JSON.stringify(batch)}::json)
-        as g("invocationId" uuid, "delayMs" double precision)
-    ),
-    planned as materialized (
-      select i.id, clock_timestamp() + g."delayMs" * interval '1 millisecond' as run_at,
-          greatest(i.max_attempts - i.attempt_count, 1) as jobs_left
-        from given g
-        join herald.invocations i on i.id = g."invocationId"
-        where i.finished_at is null
-    ),
-    added as (
-      select count(*) from graphile_worker.add_jobs((
-        select array_agg((
-              'deliver', json_build_object('invocation', p.id), null, p.run_at, p.jobs_left, p.id::text, null, null
-            )::graphile_worker.job_spec)
-          from planned p
-      ))
-    )
-    select herald.announce((select min(p.run_at) from planned p)) from added`);
-}

@@ -19,11 +19,12 @@ export class RetryLater extends Error {
 export function createTasks(deliver: Deliver): TaskList {
   return {
     async [DELIVER](payload: unknown, { job }: JobHelpers) {
-      const { invocation: invocationId } = payload as { readonly invocation: string };
+      const { invocation: invocationId, turn } = payload as { readonly invocation: string; readonly turn?: true };
       const result = await deliver({
         invocationId,
         attempts: job.attempts,
         maxAttempts: job.max_attempts,
+        turn: turn === true ? { waitedMs: Number(job.locked_at) - Number(job.run_at) } : null,
       }).catch((error: unknown) => {
         // graphile-worker logs and stores the message, which must not hold a statement's parameters.
         throw new Error(describeError(error));
