@@ -29,6 +29,7 @@ import type { Sender } from '../webhook/send.ts';
 import { createAdmission, type Turn } from './admission.ts';
 import { newSpanId, newUuid } from './ids.ts';
 import { holdTrigger } from './manage-trigger.ts';
+import { createMoves } from './move-invocations.ts';
 import { createTriggerCache, type DeliveryTrigger } from './trigger-cache.ts';
 
 export interface DeliverDeps {
@@ -69,6 +70,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
   const triggers = createTriggerCache(db, secrets);
   const limits = { maxSize: MAX_BATCH, concurrency: 2, gatherMs: GATHER_MS, maxWaiting: 100_000 };
   const loads = createBatcher({ flush: (ids: readonly string[]) => loadDeliveries(db, ids), ...limits });
+  const moves = createMoves(db);
   const admission = createAdmission(db, concurrency);
   const starts = createBatcher({
     flush: answering((batch: readonly Start[]) => markRunning(db, batch)),
@@ -131,6 +133,10 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
 
     const trigger = await triggers.get(delivery.triggerId, delivery.triggerVersion);
     const { id: invocationId, triggerId } = delivery;
+    if (trigger.cancelled) {
+      moves.start(triggerId);
+      return 'DONE';
+    }
     const candidate = { invocationId, triggerId, limited: trigger.limited, turn: job.turn };
     if ((await admission.enter(candidate)) === 'LATER') return 'DONE';
     const enteredAt = performance.now();
@@ -146,6 +152,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       jobAttempts: job.attempts,
       jobMaxAttempts: job.maxAttempts,
       now: new Date(),
+      random: Math.random(),
     });
     const settled = await record({
       invocationId: delivery.id,
@@ -154,7 +161,10 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       attempt: { ...sent, outcome },
     });
     logAttempt(log, delivery, trigger, outcome, decision, settled);
-    if (outcome.errorCode === 'GONE') await pauseGone(db, delivery.triggerId);
+    if (outcome.errorCode === 'GONE') {
+      await pauseGone(db, triggerId);
+      moves.start(triggerId);
+    }
     return toResult(settled);
   };
 }

@@ -32,7 +32,12 @@ import {
   FINAL_STATES,
   INVOCATION_STATES,
 } from '../domain/invocation.ts';
-import { PENDING_POLICIES, SIGNATURE_ALGORITHMS, TRIGGER_STATUS_REASONS, TRIGGER_STATUSES } from '../domain/trigger.ts';
+import {
+  PENDING_POLICIES,
+  SIGNATURE_ALGORITHMS,
+  TRIGGER_STATUS_REASONS,
+  TRIGGER_STATUSES,
+} from '../domain/trigger.ts';
 
 export const herald = pgSchema('herald');
 
@@ -329,7 +334,10 @@ export const turns = herald.table(
     /** When the turn ends by itself: no attempt lasts longer. */
     until: timestamptz().notNull(),
   },
-  (table) => [index('turns_by_trigger').on(table.triggerId, table.until), index('turns_by_end').on(table.until)],
+  (table) => [
+    index('turns_by_trigger').on(table.triggerId, table.until),
+    index('turns_by_end').on(table.until),
+  ],
 );
 
 /** Changes of a trigger's number of retries that its unfinished invocations still have to be given, in chunks. */

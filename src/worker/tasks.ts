@@ -19,7 +19,10 @@ export class RetryLater extends Error {
 export function createTasks(deliver: Deliver): TaskList {
   return {
     async [DELIVER](payload: unknown, { job }: JobHelpers) {
-      const { invocation: invocationId, turn } = payload as { readonly invocation: string; readonly turn?: true };
+      const { invocation: invocationId, turn } = payload as {
+        readonly invocation: string;
+        readonly turn?: true;
+      };
       const result = await deliver({
         invocationId,
         attempts: job.attempts,
