@@ -58,22 +58,22 @@ export async function sweepIntoLine(db: Executor, triggerIds: readonly string[])
     ),
     -- Only these are locked: fetching skips locked jobs, and the others' must not be skipped.
     theirs as materialized (
-      select j.id, i.trigger_id
+      select j.id, i.trigger_id, j.run_at
         from front f
         join herald.invocations i on i.id = f.invocation_id
         join graphile_worker._private_jobs j on j.id = f.id
         where i.trigger_id in (select value::uuid from json_array_elements_text(${JSON.stringify(triggerIds)}::json))
           and j.is_available and j.run_at <= now()
-        order by j.run_at
         for update of j skip locked
     ),
     moved as (
       update graphile_worker._private_jobs j
         set
-          run_at = clock_timestamp() + ${LINE_SECONDS} * interval '1 second',
+          -- A microsecond apart: the line keeps their order.
+          run_at = now() + ${LINE_SECONDS} * interval '1 second' + t.place * interval '1 microsecond',
           payload = json_build_object('invocation', j.payload ->> 'invocation', 'waits', t.trigger_id),
           updated_at = now()
-        from theirs t
+        from (select id, trigger_id, row_number() over (order by run_at) as place from theirs) t
         where j.id = t.id
         returning j.id
     )
