@@ -1,6 +1,7 @@
 /** The wiring, the only place that knows every room. `startApp(config)` is what main, tests and embedders call. */
 import { join } from 'node:path';
 import { createDeliver } from './actions/deliver-invocation.ts';
+import { createMoves } from './actions/move-invocations.ts';
 import { createQueue } from './actions/queue-event.ts';
 import type { Config } from './config.ts';
 import { readAdminToken, readEncryptionKey } from './data-dir.ts';
@@ -174,7 +175,7 @@ async function startApi(parts: ApiParts): Promise<HttpServer> {
     db,
     feed,
     queue,
-    triggers: { db, secrets, egress: config.egress },
+    triggers: { db, secrets, egress: config.egress, moves: createMoves(db) },
     server: {
       version: VERSION,
       defaultSource: installation.source,

@@ -23,13 +23,13 @@ import {
   settle,
 } from '../store/settlements.ts';
 import { lockTrigger } from '../store/triggers.ts';
-import { type Postponement, postponeJobs } from '../store/workers.ts';
 import { VERSION } from '../version.ts';
 import type { Sender } from '../webhook/send.ts';
+import { createAdmission, type Turn } from './admission.ts';
 import { newSpanId, newUuid } from './ids.ts';
 import { holdTrigger } from './manage-trigger.ts';
+import { createMoves } from './move-invocations.ts';
 import { createOffering } from './offering.ts';
-import { createShares } from './shares.ts';
 import { createTriggerCache, type DeliveryTrigger } from './trigger-cache.ts';
 
 export interface DeliverDeps {
@@ -49,6 +49,8 @@ export interface DeliveryJob {
   readonly maxAttempts: number;
   /** Asked right before the attempt goes out; false where the job may be with another process. */
   mayBegin(): Promise<boolean>;
+  /** The turn it was given in its trigger's line; null where it did not stand there. */
+  readonly turn: Turn | null;
 }
 
 /** What the queue has to do with the job: forget it, or run it again after its back-off. */
@@ -67,12 +69,9 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
   const triggers = createTriggerCache(db, secrets);
   const limits = { maxSize: MAX_BATCH, concurrency: 2, gatherMs: GATHER_MS, maxWaiting: 100_000 };
   const loads = createBatcher({ flush: (ids: readonly string[]) => loadDeliveries(db, ids), ...limits });
-  const shares = createShares(concurrency);
+  const moves = createMoves(db);
+  const admission = createAdmission(db, concurrency);
   const results = createOffering();
-  const postponements = createBatcher({
-    flush: answering((batch: readonly Postponement[]) => postponeJobs(db, batch)),
-    ...limits,
-  });
   const starts = createBatcher({
     flush: answering((batch: readonly Start[]) => markRunning(db, batch)),
     ...limits,
@@ -142,15 +141,17 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
     if (early !== null) return toResult(await record(early));
 
     const trigger = await triggers.get(delivery.triggerId, delivery.triggerVersion);
-    const entry = await shares.enter(delivery.triggerId);
-    if (entry.kind === 'LATER') {
-      await postponements.add({ invocationId: delivery.id, delayMs: entry.delayMs });
+    const { id: invocationId, triggerId } = delivery;
+    if (trigger.cancelled) {
+      moves.start(triggerId);
       return 'DONE';
     }
+    const candidate = { invocationId, triggerId, limited: trigger.limited, turn: job.turn };
+    if ((await admission.enter(candidate)) === 'LATER') return 'DONE';
     const enteredAt = performance.now();
     const made = await begin(job)
       .then((mayBegin) => (mayBegin ? send(delivery, trigger) : null))
-      .finally(() => shares.leave(delivery.triggerId, performance.now() - enteredAt));
+      .finally(() => admission.leave(candidate, performance.now() - enteredAt));
     if (made === null) return 'RETRY';
     const { sent, outcome } = made;
     const attempt = delivery.attemptCount + 1;
@@ -162,6 +163,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       jobAttempts: job.attempts,
       jobMaxAttempts: job.maxAttempts,
       now: new Date(),
+      random: Math.random(),
     });
     const settled = await record({
       invocationId: delivery.id,
@@ -170,7 +172,10 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       attempt: { ...sent, outcome },
     });
     logAttempt(log, delivery, trigger, outcome, decision, settled);
-    if (outcome.errorCode === 'GONE') await pauseGone(db, delivery.triggerId);
+    if (outcome.errorCode === 'GONE') {
+      await pauseGone(db, triggerId);
+      moves.start(triggerId);
+    }
     return toResult(settled);
   };
 }

@@ -7,6 +7,7 @@ import {
   checkName,
   checkSecret,
   checkTrigger,
+  type PendingPolicy,
   type TriggerSettings,
   type TriggerStatus,
   type TriggerStatusReason,
@@ -20,10 +21,10 @@ import {
 } from '../store/database.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import {
-  cancelInvocations,
-  changeMaxAttempts,
-  holdInvocations,
-  releaseInvocations,
+  countHeld,
+  countUnfinished,
+  moveInvocations,
+  noteRetriesChange,
 } from '../store/trigger-invocations.ts';
 import {
   ensureProject,
@@ -35,13 +36,17 @@ import {
   type TriggerRow,
   updateTrigger as writeTrigger,
 } from '../store/triggers.ts';
+import { resetPace } from '../store/turns.ts';
 import { judgeUrl } from '../webhook/egress.ts';
+import type { Moves } from './move-invocations.ts';
 import { sealHeaders, unknownMasked } from './trigger-headers.ts';
 
 export interface TriggerDeps {
   readonly db: Database;
   readonly secrets: SecretBox;
   readonly egress: EgressPolicy;
+  /** Moves the invocations that a change leaves behind. */
+  readonly moves: Moves;
 }
 
 export interface NewTrigger extends TriggerSettings {
@@ -62,14 +67,14 @@ export interface TriggerRemoval {
   readonly id: string;
   readonly expectedVersion: number | null;
   /** What becomes of unfinished invocations. */
-  readonly pending: 'CANCEL' | 'FINISH';
+  readonly pending: PendingPolicy;
 }
 
 /** Bytes of a generated signing secret: 256 bits, as Standard Webhooks' reference implementations make. */
 const GENERATED_SECRET_BYTES = 32;
 
 export async function createTrigger(
-  { db, secrets, egress }: TriggerDeps,
+  { db, secrets, egress }: Omit<TriggerDeps, 'moves'>,
   input: NewTrigger,
 ): Promise<Result<{ readonly trigger: TriggerRow; readonly signingSecret: string }>> {
   const problems = [
@@ -103,7 +108,7 @@ export async function createTrigger(
 
 /** Pending invocations use the new settings from their next attempt on. */
 export async function updateTrigger(
-  { db, secrets, egress }: TriggerDeps,
+  { db, secrets, egress, moves }: TriggerDeps,
   changes: TriggerChanges,
 ): Promise<Result<TriggerRow>> {
   const { id, expectedVersion, status, headers, ...settings } = changes;
@@ -115,50 +120,55 @@ export async function updateTrigger(
       : []),
   ];
   if (problems.length > 0) return fail(...problems);
-  return writing(db, settings.name ?? '', async (tx) => {
+  const updated = await writing(db, settings.name ?? '', async (tx) => {
     const before = await lockTrigger(tx, id);
     const refusal = refuse(before, id, expectedVersion);
     if (before === null || refusal !== null) return fail(refusal ?? notFound(id));
     const kept = headers && unknownMasked(headers, before.headers);
     if (kept !== undefined && kept.length > 0) return fail(...kept);
     if (settings.retries !== undefined && settings.retries !== before.retries) {
-      await changeMaxAttempts(tx, id, settings.retries - before.retries);
+      await noteRetriesChange(tx, id, settings.retries - before.retries);
     }
-    // ACTIVE through updateTrigger also ends a pause, so what was held is let go.
-    if (status === 'ACTIVE' && before.status !== 'ACTIVE') await releaseInvocations(tx, id);
+    if (settings.maxPerMinute !== undefined && settings.maxPerMinute !== before.maxPerMinute) {
+      await resetPace(tx, id);
+    }
     const row = await writeTrigger(tx, id, {
       ...columnsOf(settings),
       ...(headers && { headers: sealHeaders(secrets, id, headers, before.headers) }),
       ...(status === undefined || status === before.status ? {} : statusColumns(status, 'MANUAL')),
     });
+    // ACTIVE through updateTrigger also ends a pause, so what was held is let go.
+    await moveInvocations(tx, id);
     return succeed(row);
   });
+  if (updated.ok) moves.start(id);
+  return updated;
 }
 
 export async function deleteTrigger(
-  { db }: TriggerDeps,
+  { db, moves }: TriggerDeps,
   { id, expectedVersion, pending }: TriggerRemoval,
 ): Promise<Result<{ readonly id: string; readonly cancelledCount: number }>> {
-  return writing(db, '', async (tx) => {
+  const deleted = await writing(db, '', async (tx) => {
     const before = await lockTrigger(tx, id);
     const refusal = refuse(before, id, expectedVersion);
     if (before === null || refusal !== null) return fail(refusal ?? notFound(id));
     // First the deletion, so that no event queued meanwhile adds an invocation that is then overlooked.
     const finishing = pending === 'FINISH' ? statusColumns('ACTIVE', null) : {};
-    await writeTrigger(tx, id, { ...finishing, deletedAt: new Date() });
-    if (pending === 'FINISH') {
-      await releaseInvocations(tx, id);
-      return succeed({ id, cancelledCount: 0 });
-    }
-    return succeed({ id, cancelledCount: await cancelInvocations(tx, id) });
+    await writeTrigger(tx, id, { ...finishing, deletedAt: new Date(), pendingPolicy: pending });
+    const cancelledCount = pending === 'CANCEL' ? await countUnfinished(tx, id) : 0;
+    await moveInvocations(tx, id);
+    return succeed({ id, cancelledCount });
   });
+  if (deleted.ok) moves.start(id);
+  return deleted;
 }
 
 export async function pauseTrigger(
-  { db }: TriggerDeps,
+  { db, moves }: TriggerDeps,
   { id }: { readonly id: string },
 ): Promise<Result<TriggerRow>> {
-  return writing(db, '', async (tx) => {
+  const paused = await writing(db, '', async (tx) => {
     const before = await lockTrigger(tx, id);
     if (before === null) return fail(notFound(id));
     if (before.status === 'DISABLED') {
@@ -166,32 +176,38 @@ export async function pauseTrigger(
     }
     return succeed(before.status === 'PAUSED' ? before : await holdTrigger(tx, id, 'MANUAL'));
   });
+  if (paused.ok) moves.start(id);
+  return paused;
 }
 
-/** Pauses a trigger whose row is locked, and holds its waiting invocations. */
+/** Pauses a trigger whose row is locked, and holds the first of its waiting invocations; `Moves` holds the others. */
 export async function holdTrigger(
   tx: Transaction,
   id: string,
   reason: TriggerStatusReason,
 ): Promise<TriggerRow> {
   const row = await writeTrigger(tx, id, statusColumns('PAUSED', reason));
-  await holdInvocations(tx, id);
+  await moveInvocations(tx, id);
   return row;
 }
 
 export async function resumeTrigger(
-  { db }: TriggerDeps,
+  { db, moves }: TriggerDeps,
   { id }: { readonly id: string },
 ): Promise<Result<{ readonly trigger: TriggerRow; readonly releasedCount: number }>> {
-  return writing(db, '', async (tx) => {
+  const resumed = await writing(db, '', async (tx) => {
     const before = await lockTrigger(tx, id);
     if (before === null) return fail(notFound(id));
     if (before.status !== 'PAUSED') {
       return fail(problem('id', 'WRONG_STATE', `expected a PAUSED trigger, this one is ${before.status}`));
     }
     const trigger = await writeTrigger(tx, id, statusColumns('ACTIVE', null));
-    return succeed({ trigger, releasedCount: await releaseInvocations(tx, id) });
+    const releasedCount = await countHeld(tx, id);
+    await moveInvocations(tx, id);
+    return succeed({ trigger, releasedCount });
   });
+  if (resumed.ok) moves.start(id);
+  return resumed;
 }
 
 const PAUSED_BY_HAND = { status: 'PAUSED', statusReason: 'MANUAL' } as const;

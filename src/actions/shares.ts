@@ -4,16 +4,22 @@
  * A trigger may have up to twice as many attempts in flight as there are free slots (a dynamic threshold, as network
  * switches share their buffers; Choudhury and Hahne 1998). A single one gets two thirds of all; twenty that hang get a
  * few per cent each and still leave slots for whoever comes. Beyond its share an attempt waits a moment for the
- * trigger's own ones to end, and is put off where they do not.
+ * trigger's own ones to end, and stands in line where they do not.
  */
 
-/** Whether an attempt may go, or in how many ms its job should come back. */
-export type Entry = { readonly kind: 'GO' } | { readonly kind: 'LATER'; readonly delayMs: number };
+/** Whether an attempt may go, or has to stand in its trigger's line. */
+export type Entry = 'GO' | 'LATER';
 
 export interface Shares {
-  /** Asks for a slot. GO must be followed by `leave`. */
-  enter(triggerId: string): Promise<Entry>;
-  leave(triggerId: string, durationMs: number): void;
+  /**
+   * Asks for a slot. GO must be followed by `leave`. One that was called from its line waits a moment even where the
+   * receiver is slow: there was room for it, and few are called.
+   */
+  enter(triggerId: string, from: 'QUEUE' | 'LINE'): Promise<Entry>;
+  /** `durationMs` is null where no attempt was made. */
+  leave(triggerId: string, durationMs: number | null): void;
+  /** How many more attempts of the trigger may go now, while `coming` others, of any trigger, are on their way. */
+  room(triggerId: string, coming: number): number;
 }
 
 /** Attempts of a trigger may be this many times the free slots. */
@@ -22,8 +28,6 @@ const SHARE_OF_FREE = 2;
 const MIN_SHARE = 4;
 /** How long an attempt waits here for its trigger's others, in ms: a receiver that answers within it is not slow. */
 const PATIENCE_MS = 400;
-/** Longest an attempt is put off, in ms: how soon a receiver that has recovered gets what was put off. */
-const MAX_DELAY_MS = 60_000;
 
 interface TriggerShare {
   inFlight: number;
@@ -31,8 +35,6 @@ interface TriggerShare {
   averageMs: number;
   /** When an attempt ended last, or the first one began. */
   lastMoveAt: number;
-  /** Until when the attempts that were put off are spread. */
-  plannedUntil: number;
   readonly waiting: Set<(entry: Entry) => void>;
 }
 
@@ -42,23 +44,16 @@ export function createShares(slots: number, now: () => number = () => performanc
   const queue = new Set<TriggerShare>();
   let total = 0;
 
-  const limitOf = (): number => Math.max(MIN_SHARE, SHARE_OF_FREE * (slots - total));
-  const mayGo = (share: TriggerShare): boolean => share.inFlight < limitOf();
+  const limit = (coming = 0): number => Math.max(MIN_SHARE, SHARE_OF_FREE * (slots - total - coming));
+  const mayGo = (share: TriggerShare): boolean => share.inFlight < limit();
+  const isSlow = (share: TriggerShare): boolean =>
+    share.averageMs > PATIENCE_MS || now() - share.lastMoveAt > PATIENCE_MS;
 
   function go(share: TriggerShare): Entry {
     if (share.inFlight === 0) share.lastMoveAt = now();
     share.inFlight++;
     total++;
-    return { kind: 'GO' };
-  }
-
-  /** Spreads what is put off over the time that the trigger needs for it. */
-  function later(share: TriggerShare): Entry {
-    const stalledMs = now() - share.lastMoveAt;
-    const eachMs = Math.max(share.averageMs, stalledMs, 1) / share.inFlight;
-    share.plannedUntil = Math.max(share.plannedUntil, now() + PATIENCE_MS) + eachMs;
-    if (share.plannedUntil - now() > MAX_DELAY_MS) share.plannedUntil = now() + MAX_DELAY_MS / 2;
-    return { kind: 'LATER', delayMs: share.plannedUntil - now() };
+    return 'GO';
   }
 
   function wait(share: TriggerShare): Promise<Entry> {
@@ -69,7 +64,7 @@ export function createShares(slots: number, now: () => number = () => performanc
         if (share.waiting.size === 0) queue.delete(share);
         resolve(entry);
       };
-      const timer = setTimeout(() => answer(later(share)), PATIENCE_MS);
+      const timer = setTimeout(() => answer('LATER'), PATIENCE_MS);
       share.waiting.add(answer);
       queue.add(share);
     });
@@ -85,26 +80,31 @@ export function createShares(slots: number, now: () => number = () => performanc
   }
 
   return {
-    async enter(triggerId) {
+    async enter(triggerId, from) {
       const share = triggers.get(triggerId) ?? newShare(now());
       triggers.set(triggerId, share);
       if (share.waiting.size === 0 && mayGo(share)) return go(share);
-      const slow = share.averageMs > PATIENCE_MS || now() - share.lastMoveAt > PATIENCE_MS;
-      return slow ? later(share) : wait(share);
+      return from === 'QUEUE' && isSlow(share) ? 'LATER' : wait(share);
     },
     leave(triggerId, durationMs) {
       const share = triggers.get(triggerId);
       if (share === undefined) return;
       share.inFlight--;
       total--;
-      share.lastMoveAt = now();
-      share.averageMs += (durationMs - share.averageMs) / 16;
+      if (durationMs !== null) {
+        share.lastMoveAt = now();
+        share.averageMs += (durationMs - share.averageMs) / 16;
+      }
       letIn();
       if (share.inFlight === 0 && share.waiting.size === 0) triggers.delete(triggerId);
+    },
+    room(triggerId, coming) {
+      const share = triggers.get(triggerId);
+      return Math.max(0, limit(coming) - (share === undefined ? 0 : share.inFlight + share.waiting.size));
     },
   };
 }
 
 function newShare(now: number): TriggerShare {
-  return { inFlight: 0, averageMs: 0, lastMoveAt: now, plannedUntil: 0, waiting: new Set() };
+  return { inFlight: 0, averageMs: 0, lastMoveAt: now, waiting: new Set() };
 }

@@ -20,6 +20,10 @@ export interface DeliveryTrigger {
   readonly retrySchedule: readonly number[] | null;
   readonly contentMode: ContentMode;
   readonly specVersion: SpecVersion;
+  /** Whether it has limits of its own, counted in the database (store/turns.ts). */
+  readonly limited: boolean;
+  /** Whether it was deleted and its unfinished invocations with it. */
+  readonly cancelled: boolean;
   readonly headers: readonly Header[];
   /** The same for the attempt log: secret values masked. */
   readonly maskedHeaders: readonly Header[];
@@ -85,6 +89,8 @@ function toDeliveryTrigger(
   const { version, name, url, timeoutMs, retrySchedule, contentMode, specVersion } = row;
   return {
     ...{ version, name, url, timeoutMs, retrySchedule, contentMode, specVersion },
+    limited: row.maxConcurrency !== null || row.maxPerMinute !== null,
+    cancelled: row.pendingPolicy === 'CANCEL',
     headers: row.headers.map(({ name, value, secret }) => [
       name,
       secret ? secrets.open(headerPlace(row.id, name), value).toString() : value,

@@ -1,4 +1,4 @@
-/** When, if ever, the next attempt is due. Pure: the clock is an argument. */
+/** When, if ever, the next attempt is due. Pure: clock and chance are arguments. */
 import type { AttemptErrorCode, Outcome } from './attempt.ts';
 import type { FailureReason } from './invocation.ts';
 
@@ -21,7 +21,16 @@ export interface RetrySituation {
   readonly jobMaxAttempts: number;
   /** For HTTP dates in Retry-After. */
   readonly now: Date;
+  /** From 0 to 1: how much of the spread this retry gets. */
+  readonly random: number;
 }
+
+/**
+ * Retries that we plan come up to this much later, so that what failed together does not come back in one instant: a
+ * tenth of the delay, and at most a minute.
+ */
+const SPREAD = 0.1;
+const MAX_SPREAD_SECONDS = 60;
 
 export function decide(situation: RetrySituation): Decision {
   const { outcome, attempt, maxAttempts, retrySchedule } = situation;
@@ -33,13 +42,15 @@ export function decide(situation: RetrySituation): Decision {
   const scheduled = retrySchedule?.[Math.min(attempt, retrySchedule.length) - 1];
   const asked = retryAfterSeconds(outcome, situation.now);
   // Once the queue's own count has run ahead (an internal fault cost it one), its last retry would be one too
-  // few: then the job is planned anew.
-  const queueHasRetriesLeft = situation.jobAttempts < situation.jobMaxAttempts;
-  const backOff = backOffSeconds(queueHasRetriesLeft ? situation.jobAttempts : attempt);
-  if (scheduled === undefined && asked === null && queueHasRetriesLeft) {
-    return { kind: 'RETRY', by: 'QUEUE', delaySeconds: backOff };
+  // few; one that stood in line counts from 1 again, and its back-off would be too short: such are planned anew.
+  const { jobAttempts, jobMaxAttempts } = situation;
+  const queueCountsRight = jobAttempts >= attempt && jobAttempts < jobMaxAttempts;
+  if (scheduled === undefined && asked === null && queueCountsRight) {
+    return { kind: 'RETRY', by: 'QUEUE', delaySeconds: backOffSeconds(jobAttempts) };
   }
-  return { kind: 'RETRY', by: 'US', delaySeconds: Math.max(scheduled ?? backOff, asked ?? 0) };
+  const delaySeconds = Math.max(scheduled ?? backOffSeconds(attempt), asked ?? 0);
+  const spreadSeconds = Math.min(delaySeconds * SPREAD, MAX_SPREAD_SECONDS) * situation.random;
+  return { kind: 'RETRY', by: 'US', delaySeconds: delaySeconds + spreadSeconds };
 }
 
 /** graphile-worker's back-off: e^n seconds after the n-th attempt, n at most 10 (its `failJobs` statement). */

@@ -18,6 +18,10 @@ export const MAX_URL_LENGTH = 2048;
 export const MAX_DESCRIPTION_LENGTH = 1024;
 export const MAX_HEADERS = 20;
 export const MAX_HEADER_VALUE_LENGTH = 4096;
+/** Most attempts in flight at once that a trigger can be limited to: more than any process makes (`CONCURRENCY`). */
+export const MAX_CONCURRENCY_LIMIT = 10_000;
+/** Most attempts a minute that a trigger can be limited to: 1,000 a second. */
+export const MAX_PER_MINUTE_LIMIT = 60_000;
 /** What a secret header's value reads as; given back in an update it keeps the stored value. */
 export const MASKED = '***';
 
@@ -26,6 +30,10 @@ export type TriggerStatus = (typeof TRIGGER_STATUSES)[number];
 
 export const TRIGGER_STATUS_REASONS = ['MANUAL', 'RECEIVER_GONE'] as const;
 export type TriggerStatusReason = (typeof TRIGGER_STATUS_REASONS)[number];
+
+/** What becomes of a deleted trigger's unfinished invocations. */
+export const PENDING_POLICIES = ['CANCEL', 'FINISH'] as const;
+export type PendingPolicy = (typeof PENDING_POLICIES)[number];
 
 export const SIGNATURE_ALGORITHMS = ['HMAC_SHA256'] as const;
 export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number];
@@ -50,11 +58,16 @@ export interface TriggerSettings {
   readonly contentMode: ContentMode;
   readonly specVersion: SpecVersion;
   readonly headers: readonly TriggerHeader[];
+  /** Most attempts in flight at once, over all processes; null for no limit of its own. */
+  readonly maxConcurrency: number | null;
+  /** Most attempts started per minute, over all processes; null for no limit of its own. */
+  readonly maxPerMinute: number | null;
 }
 
 /** Everything wrong with the given settings; absent ones are not looked at. The URL's address is judged by egress. */
 export function checkTrigger(settings: Partial<TriggerSettings>): readonly Problem[] {
   const { name, description, type, url, retries, timeoutMs, retrySchedule, headers } = settings;
+  const { maxConcurrency, maxPerMinute } = settings;
   return [
     ...(name === undefined ? [] : checkName('name', name)),
     ...(type === undefined ? [] : checkType(type)),
@@ -64,6 +77,8 @@ export function checkTrigger(settings: Partial<TriggerSettings>): readonly Probl
     ...(description == null ? [] : checkText('description', description, MAX_DESCRIPTION_LENGTH)),
     ...(retrySchedule == null ? [] : checkSchedule(retrySchedule)),
     ...(headers === undefined ? [] : checkHeaders(headers)),
+    ...(maxConcurrency == null ? [] : checkWhole('maxConcurrency', maxConcurrency, 1, MAX_CONCURRENCY_LIMIT)),
+    ...(maxPerMinute == null ? [] : checkWhole('maxPerMinute', maxPerMinute, 1, MAX_PER_MINUTE_LIMIT)),
   ];
 }
 

@@ -27,6 +27,8 @@ interface SettingsAsked {
   readonly contentMode?: Given<ContentMode>;
   readonly specVersion?: Given<SpecVersion>;
   readonly headers?: Given<readonly HeaderAsked[]>;
+  readonly maxConcurrency?: Given<number>;
+  readonly maxPerMinute?: Given<number>;
 }
 
 /** `CreateTriggerInput`. */
@@ -62,6 +64,8 @@ export function toNewTrigger(asked: TriggerAsked): NewTrigger {
     contentMode: asked.contentMode ?? 'JSON',
     specVersion: asked.specVersion ?? '1.0-rc1',
     headers: (asked.headers ?? []).map(toHeader),
+    maxConcurrency: asked.maxConcurrency ?? null,
+    maxPerMinute: asked.maxPerMinute ?? null,
     signingSecret: asked.signingSecret ?? null,
     paused: asked.paused ?? false,
   };
@@ -88,7 +92,8 @@ export function checkChanges(asked: ChangesAsked): readonly Problem[] {
 
 /** Absent fields stay absent; `checkChanges` has refused the nulls that cannot be meant. */
 export function toChanges(asked: ChangesAsked): TriggerChanges {
-  const { id, expectedVersion, timeout, headers, description, retrySchedule } = asked;
+  const { id, expectedVersion, timeout, headers, description, retrySchedule, maxConcurrency, maxPerMinute } =
+    asked;
   return {
     id,
     expectedVersion: expectedVersion ?? null,
@@ -103,6 +108,8 @@ export function toChanges(asked: ChangesAsked): TriggerChanges {
     ...given('status', asked.status),
     ...(description !== undefined && { description }),
     ...(retrySchedule !== undefined && { retrySchedule }),
+    ...(maxConcurrency !== undefined && { maxConcurrency }),
+    ...(maxPerMinute !== undefined && { maxPerMinute }),
   };
 }
 

@@ -50,6 +50,13 @@ export const CreateTriggerInput = builder.inputType('CreateTriggerInput', {
       defaultValue: [],
       description: 'Extra request headers, at most 20.',
     }),
+    maxConcurrency: t.int({
+      description: 'Most attempts in flight at once, 1 to 10,000, over all processes. Null for no limit.',
+    }),
+    maxPerMinute: t.int({
+      description:
+        'Most attempts started per minute, 1 to 60,000, over all processes, evenly spaced. Null for no limit.',
+    }),
     signingSecret: t.string({
       description: 'Bring your own HMAC secret: `whsec_` and base64 of 24 to 64 bytes.',
     }),
@@ -75,6 +82,8 @@ export const UpdateTriggerInput = builder.inputType('UpdateTriggerInput', {
       type: [HttpHeaderInput],
       description: 'New headers, replacing all. A secret header given with value `***` keeps its value.',
     }),
+    maxConcurrency: t.int({ description: 'New limit; null removes it.' }),
+    maxPerMinute: t.int({ description: 'New limit; null removes it.' }),
     status: t.field({
       type: TRIGGER_STATUS,
       description: 'DISABLED stops creating invocations, ACTIVE starts again. Use `pauseTrigger` to hold.',
@@ -145,7 +154,10 @@ ResumeTriggerPayload.implement({
   description: 'Answer of `resumeTrigger`.',
   fields: (t) => ({
     trigger: triggerField(t),
-    releasedCount: t.exposeInt('releasedCount', { description: 'Held invocations that were released.' }),
+    releasedCount: t.exposeInt('releasedCount', {
+      description: `Held invocations that are released: the first ones at once, a multitude little by little, as fast as it is
+delivered, in the order in which they were queued. Those that still wait are HELD.`,
+    }),
     userErrors: userErrorsField(t),
   }),
 });
@@ -163,7 +175,10 @@ DeleteTriggerPayload.implement({
       nullable: true,
       description: 'Id of the deleted trigger; null when there are errors.',
     }),
-    cancelledCount: t.exposeInt('cancelledCount', { description: 'Invocations that were cancelled.' }),
+    cancelledCount: t.exposeInt('cancelledCount', {
+      description: `Invocations that are cancelled: none of them is attempted any more. A multitude reads as CANCELLED little by
+little, within seconds.`,
+    }),
     userErrors: userErrorsField(t),
   }),
 });

@@ -81,6 +81,14 @@ e^n seconds after the n-th attempt, n at most 10 (2.7 s, 7.4 s, 20 s, 55 s … 6
       resolve: ({ headers }) =>
         headers.map(({ name, value, secret }) => ({ name, value: secret ? MASKED : value })),
     }),
+    maxConcurrency: t.exposeInt('maxConcurrency', {
+      nullable: true,
+      description: 'Most attempts of this trigger in flight at once; null means no limit of its own.',
+    }),
+    maxPerMinute: t.exposeInt('maxPerMinute', {
+      nullable: true,
+      description: 'Most attempts of this trigger started per minute; null means no limit of its own.',
+    }),
     signingKeys: t.field({
       type: [SigningKey],
       description: 'Signing keys, current first. Contains no secret material.',

@@ -109,11 +109,13 @@ export function openClient(address: DatabaseAddress, options: PoolOptions): post
 /** The pool graphile-worker works with; it speaks `pg`. */
 export function openWorkerPool(address: DatabaseAddress, options: PoolOptions): pg.Pool {
   const where = 'url' in address ? { connectionString: address.url } : address;
+  const settings = Object.entries(options.settings ?? {}).map(([name, value]) => `-c ${name}=${value}`);
   const pool = new pg.Pool({
     ...where,
     max: options.max,
     application_name: options.name,
     types: UNREAD_TIMES,
+    ...(settings.length > 0 && { options: settings.join(' ') }),
   });
   // A connection that breaks while nobody uses it must not end the process; whoever uses it gets the error anyway.
   pool.on('error', () => {});

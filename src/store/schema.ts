@@ -32,7 +32,12 @@ import {
   FINAL_STATES,
   INVOCATION_STATES,
 } from '../domain/invocation.ts';
-import { SIGNATURE_ALGORITHMS, TRIGGER_STATUS_REASONS, TRIGGER_STATUSES } from '../domain/trigger.ts';
+import {
+  PENDING_POLICIES,
+  SIGNATURE_ALGORITHMS,
+  TRIGGER_STATUS_REASONS,
+  TRIGGER_STATUSES,
+} from '../domain/trigger.ts';
 
 export const herald = pgSchema('herald');
 
@@ -108,12 +113,17 @@ export const triggers = herald.table(
     contentMode: text('content_mode', { enum: CONTENT_MODES }).notNull(),
     specVersion: text('spec_version', { enum: SPEC_VERSIONS }).notNull(),
     headers: jsonText<readonly StoredHeader[]>()('headers').notNull(),
+    /** Attempts in flight at once and started per minute, over all processes; null for no limit. */
+    maxConcurrency: integer('max_concurrency'),
+    maxPerMinute: integer('max_per_minute'),
     /** Grows with every change; deliveries use it to know whether the settings they cached still hold. */
     version: integer().notNull().default(1),
     createdAt: timestamptz('created_at').notNull().default(sql`now()`),
     updatedAt: timestamptz('updated_at').notNull().default(sql`now()`),
     /** A deleted trigger's row stays: its invocations may still be delivered (PendingPolicy FINISH). */
     deletedAt: timestamptz('deleted_at'),
+    /** What becomes of a deleted trigger's unfinished invocations; null while it stands. */
+    pendingPolicy: text('pending_policy', { enum: PENDING_POLICIES }),
   },
   (table) => [
     check('triggers_status_is_known', oneOf(table.status, TRIGGER_STATUSES)),
@@ -126,6 +136,9 @@ export const triggers = herald.table(
     check('triggers_spec_version_is_known', oneOf(table.specVersion, SPEC_VERSIONS)),
     check('triggers_retries_in_range', sql`${table.retries} between 0 and 1000`),
     check('triggers_timeout_in_range', sql`${table.timeoutMs} > 0`),
+    check('triggers_max_concurrency_in_range', sql`${table.maxConcurrency} > 0`),
+    check('triggers_max_per_minute_in_range', sql`${table.maxPerMinute} > 0`),
+    check('triggers_pending_policy_is_known', oneOf(table.pendingPolicy, PENDING_POLICIES)),
     uniqueIndex('triggers_name_is_taken_once')
       .on(table.project, table.name)
       .where(sql`${table.deletedAt} is null`),
@@ -226,7 +239,10 @@ export const invocations = herald.table(
     index('invocations_by_event').on(table.eventId),
     index('invocations_by_trigger').on(table.triggerId, table.id),
     index('invocations_unfinished').on(table.nextAttemptAt, table.id).where(unfinished),
-    index('invocations_held').on(table.triggerId).where(sql`${table.status} = 'HELD'`),
+    // What is moved when its trigger is paused, resumed or deleted, whatever the length of the trigger's history.
+    index('invocations_unfinished_of_trigger')
+      .on(table.triggerId, table.nextAttemptAt, table.id)
+      .where(unfinished),
     index('invocations_failed').on(table.id).where(sql`${table.status} = 'FAILED'`),
   ],
 );
@@ -307,6 +323,42 @@ export const idempotencyKeys = herald.table(
     primaryKey({ columns: [table.project, table.key] }),
     index('idempotency_keys_by_age').on(table.createdAt),
   ],
+);
+
+/** The moment from which the next attempt of a trigger with limits may start; its lock makes counting exact (turns.ts). */
+export const paces = herald.table('paces', {
+  triggerId: uuid('trigger_id').primaryKey(),
+  nextAt: timestamptz('next_at').notNull().default(sql`'-infinity'`),
+});
+
+/** Attempts in flight, or about to be, of triggers with `max_concurrency`. */
+export const turns = herald.table(
+  'turns',
+  {
+    invocationId: uuid('invocation_id').primaryKey(),
+    triggerId: uuid('trigger_id').notNull(),
+    /** When the turn ends by itself: no attempt lasts longer. */
+    until: timestamptz().notNull(),
+  },
+  (table) => [
+    index('turns_by_trigger').on(table.triggerId, table.until),
+    index('turns_by_end').on(table.until),
+  ],
+);
+
+/** Changes of a trigger's number of retries that its unfinished invocations still have to be given, in chunks. */
+export const retryChanges = herald.table(
+  'retry_changes',
+  {
+    id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
+    triggerId: uuid('trigger_id').notNull(),
+    difference: integer().notNull(),
+    /** Invocations up to this one have it. */
+    doneTo: uuid('done_to').notNull(),
+    /** Invocations made after the change have the new number anyway. */
+    madeAt: timestamptz('made_at').notNull(),
+  },
+  (table) => [index('retry_changes_by_trigger').on(table.triggerId, table.id)],
 );
 
 /** Worker processes. Each holds an advisory lock made from its pool id, and reports in, while it lives (workers.ts). */

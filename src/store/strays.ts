@@ -1,12 +1,12 @@
 /**
  * The net under all races between people who pause, resume and update triggers and deliveries that end at the same
- * moment: whatever an unlucky order left without a job, or held although its trigger is active, is found again. So is what
- * a fault of ours left in a state in which graphile-worker would not look at it.
+ * moment: whatever an unlucky order left without a job, or a crash left unmoved or in a line that nobody calls, is found
+ * again. So is what a fault of ours left in a state in which graphile-worker would not look at it.
  */
 import { sql } from 'drizzle-orm';
 import { type Database, inTransaction } from './database.ts';
-import { releaseInvocations } from './trigger-invocations.ts';
-import { lockTrigger } from './triggers.ts';
+import { findUnmoved, isJobWaiting, moveInvocations } from './trigger-invocations.ts';
+import { callFromLine, findLines } from './waiting-lines.ts';
 
 /** Due for longer than this in seconds and without a job, an invocation is a stray. */
 const OVERDUE_SECONDS = 30;
@@ -80,18 +80,31 @@ export async function adoptStrays(
   return { adopted: row?.adopted ?? 0, cursor: more ? { dueAt: row.due_at ?? '', id: row.id ?? '' } : null };
 }
 
-/** Lets go of invocations that are held although their trigger is active. Returns how many. */
+/** How long one round of moving and calling may take, in ms: stopping waits for it. */
+const ROUND_MS = 2000;
+/** How many of a line are called that perhaps nobody knows any more: whoever gets them learns of the line. */
+const CALL_SIZE = 2;
+
+/**
+ * Moves invocations that do not match their trigger's row, where whoever changed the trigger could not finish, and
+ * calls somebody from every waiting line. Returns how many invocations were moved.
+ */
 export async function releaseStrays(db: Database): Promise<number> {
-  const rows = await db.execute<{ id: string }>(sql`
-    select t.id from herald.triggers t
-      where t.status = 'ACTIVE'
-        and exists (select from herald.invocations i where i.trigger_id = t.id and i.status = 'HELD')`);
-  let released = 0;
-  for (const { id } of rows) {
-    released += await inTransaction(db, async (tx) => {
-      const trigger = await lockTrigger(tx, id);
-      return trigger?.status === 'ACTIVE' ? releaseInvocations(tx, id) : 0;
-    });
+  const lines = await findLines(db);
+  if (lines.length > 0) {
+    await callFromLine(
+      db,
+      lines.map((triggerId) => ({ triggerId, count: CALL_SIZE })),
+    );
   }
-  return released;
+  const until = performance.now() + ROUND_MS;
+  let total = 0;
+  for (const triggerId of await findUnmoved(db)) {
+    while (performance.now() < until) {
+      const { moved, middleJob } = await inTransaction(db, (tx) => moveInvocations(tx, triggerId));
+      total += moved;
+      if (moved === 0 || (middleJob !== null && (await isJobWaiting(db, middleJob)))) break;
+    }
+  }
+  return total;
 }

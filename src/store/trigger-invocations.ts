@@ -1,118 +1,258 @@
-/** What becomes of a trigger's unfinished invocations, and of their jobs, when people change the trigger. */
-import { and, eq, type SQL, sql } from 'drizzle-orm';
-import type { Transaction } from './database.ts';
-import { invocations } from './schema.ts';
+/**
+ * What becomes of a trigger's unfinished invocations, and of their jobs, when people change the trigger. There may be
+ * hundreds of thousands, so they are moved in chunks. What remains to be moved is what does not match the trigger's
+ * row, so a crash loses nothing: PAUSED with waiting ones, ACTIVE with held ones, deleted with unfinished ones.
+ */
+import { type SQL, sql } from 'drizzle-orm';
+import type { Executor, Transaction } from './database.ts';
+
+/** Invocations moved in one transaction: some 50 ms, which people who change the trigger meanwhile wait for. */
+export const CHUNK_SIZE = 1000;
+/** Invocations looked at in one transaction when the number of retries changes; finished ones cost little. */
+const RETRIES_CHUNK_SIZE = 5000;
+
+/** A chunk that was moved. */
+export interface Chunk {
+  readonly moved: number;
+  /** The job that stands in the middle of those which are due now; null where none is. */
+  readonly middleJob: string | null;
+}
+
+const NOTHING: Chunk = { moved: 0, middleJob: null };
+
+/** Moves the next invocations of the trigger to where its row says they belong. */
+export async function moveInvocations(tx: Transaction, triggerId: string): Promise<Chunk> {
+  // Locked, so that nobody pauses while others are let go; the next statement sees what the lock waited for.
+  const [trigger] = await tx.execute<{ status: string; cancelled: boolean; retries_change: boolean }>(sql`
+    select t.status, t.pending_policy is not distinct from 'CANCEL' as cancelled,
+        exists (select from herald.retry_changes c where c.trigger_id = t.id) as retries_change
+      from herald.triggers t
+      where t.id = ${triggerId}
+      for share of t`);
+  if (trigger === undefined) return NOTHING;
+  if (trigger.cancelled) return cancelInvocations(tx, triggerId);
+  if (trigger.retries_change) {
+    const moved = await changeMaxAttempts(tx, triggerId);
+    if (moved > 0) return { moved, middleJob: null };
+  }
+  if (trigger.status === 'PAUSED') return holdInvocations(tx, triggerId);
+  return trigger.status === 'ACTIVE' ? releaseInvocations(tx, triggerId) : NOTHING;
+}
+
+/** Whether a due job has not been fetched yet. */
+export async function isJobWaiting(db: Executor, key: string): Promise<boolean> {
+  const rows = await db.execute(sql`
+    select from graphile_worker._private_jobs j
+      where j.key = ${key} and j.locked_at is null and j.run_at <= now()`);
+  return rows.length > 0;
+}
+
+export async function countHeld(db: Executor, triggerId: string): Promise<number> {
+  return count(db, sql`i.trigger_id = ${triggerId} and i.next_attempt_at is null and i.status = 'HELD'`);
+}
+
+export async function countUnfinished(db: Executor, triggerId: string): Promise<number> {
+  return count(db, sql`i.trigger_id = ${triggerId} and i.status not in ('SUCCEEDED', 'FAILED', 'CANCELLED')`);
+}
+
+/** Triggers whose row and invocations do not match; those who change a trigger see to it, this is the net. */
+export async function findUnmoved(db: Executor): Promise<readonly string[]> {
+  const rows = await db.execute<{ id: string }>(sql`
+    select t.id from herald.triggers t
+      where
+        (t.status = 'ACTIVE' and exists (
+          select from herald.invocations i
+            where i.trigger_id = t.id and i.next_attempt_at is null and i.status = 'HELD'))
+        or (t.status = 'PAUSED' and exists (
+          select from herald.invocations i
+            where i.trigger_id = t.id and i.next_attempt_at is not null
+              and i.status not in ('SUCCEEDED', 'FAILED', 'CANCELLED')))
+        -- Nothing is added to a trigger that is gone for long.
+        or (t.pending_policy = 'CANCEL' and t.deleted_at > now() - interval '1 day' and exists (
+          select from herald.invocations i
+            where i.trigger_id = t.id and i.status not in ('SUCCEEDED', 'FAILED', 'CANCELLED')))
+    union
+    select c.trigger_id from herald.retry_changes c`);
+  return rows.map(({ id }) => id);
+}
+
+/** Notes that unfinished invocations are to get as many attempts as the trigger's new number of retries allows. */
+export async function noteRetriesChange(
+  tx: Transaction,
+  triggerId: string,
+  difference: number,
+): Promise<void> {
+  await tx.execute(sql`
+    insert into herald.retry_changes (trigger_id, difference, done_to, made_at)
+    values (${triggerId}, ${difference}, '00000000-0000-0000-0000-000000000000', clock_timestamp())`);
+}
 
 /**
- * Holds the trigger's waiting invocations: their jobs move out of the way, to `infinity`. Those whose attempt is in
- * flight are held when it ends (`settle`). Returns how many were held.
+ * Holds waiting invocations, the next due ones first: their jobs leave the queue, to `infinity`. Those whose attempt is
+ * in flight are held when it ends (`settle`).
  */
-export async function holdInvocations(tx: Transaction, triggerId: string): Promise<number> {
-  return moveInvocations(tx, triggerId, {
-    from: sql`('PENDING', 'RETRYING')`,
-    set: sql`status = 'HELD', next_attempt_at = null`,
-    runAt: sql`'infinity'::timestamptz`,
-  });
+async function holdInvocations(tx: Transaction, triggerId: string): Promise<Chunk> {
+  return move(
+    tx,
+    sql`
+      select i.id, i.status, i.next_attempt_at, null::timestamptz as at, 0 as place
+        from herald.invocations i
+        where i.trigger_id = ${triggerId} and i.next_attempt_at is not null and i.status in ('PENDING', 'RETRYING')
+        order by i.next_attempt_at, i.id
+        limit ${CHUNK_SIZE}
+        for update skip locked`,
+    { set: sql`status = 'HELD', next_attempt_at = null`, runAt: sql`'infinity'::timestamptz` },
+  );
 }
 
-/** Lets the trigger's held invocations go, at their due time where that is still ahead. Returns how many. */
-export async function releaseInvocations(tx: Transaction, triggerId: string): Promise<number> {
-  return moveInvocations(tx, triggerId, {
-    from: sql`('HELD')`,
-    set: sql`status = 'PENDING', next_attempt_at = greatest(
-      date_trunc('milliseconds', clock_timestamp()), (select e.due_at from herald.events e where e.id = i.event_id))`,
-    runAt: sql`m.next_attempt_at`,
-  });
+/**
+ * Lets held invocations go in the order in which they were queued, at their due time where that is still ahead. Those
+ * that are due come a microsecond apart in the order of their due times, which is the order in which they are fetched.
+ */
+async function releaseInvocations(tx: Transaction, triggerId: string): Promise<Chunk> {
+  return move(
+    tx,
+    sql`
+      select
+          h.id, h.status, h.next_attempt_at,
+          greatest(date_trunc('milliseconds', clock_timestamp()), h.due_at) as at,
+          row_number() over (order by h.due_at, h.id) as place
+        from (
+          select i.id, i.status, i.next_attempt_at, e.due_at
+            from herald.invocations i
+            join herald.events e on e.id = i.event_id
+            where i.trigger_id = ${triggerId} and i.next_attempt_at is null and i.status = 'HELD'
+            order by i.id
+            limit ${CHUNK_SIZE}
+            for update of i skip locked
+        ) h`,
+    {
+      set: sql`status = 'PENDING', next_attempt_at = b.at`,
+      runAt: sql`m.next_attempt_at + m.place * interval '1 microsecond'`,
+    },
+  );
 }
 
-/** Cancels the trigger's unfinished invocations and takes their jobs away. Returns how many. */
-export async function cancelInvocations(tx: Transaction, triggerId: string): Promise<number> {
+/** Cancels unfinished invocations, the next due ones first, and takes their jobs away. */
+async function cancelInvocations(tx: Transaction, triggerId: string): Promise<Chunk> {
   const [row] = await tx.execute<{ count: number }>(sql`
     with before as materialized (
       select i.id, i.status, i.next_attempt_at from herald.invocations i
         where i.trigger_id = ${triggerId} and i.status not in ('SUCCEEDED', 'FAILED', 'CANCELLED')
-        order by i.id
-        for update
+        order by i.next_attempt_at, i.id
+        limit ${CHUNK_SIZE}
+        for update skip locked
     ),
     moved as (
       update herald.invocations i
         set status = 'CANCELLED', next_attempt_at = null, finished_at = now(), updated_at = now()
         from before b
         where i.id = b.id
-        returning i.id, i.event_id, i.trigger_id, i.status, i.next_attempt_at
+        returning i.id, i.status, i.next_attempt_at
     ),
     removed as (
       delete from graphile_worker._private_jobs j using moved m where j.key = m.id::text and j.locked_at is null
     ),
     ${recordChanges}
-    select (select count(*)::int from moved) as count, herald.announce()`);
+    select c.count, case when c.count > 0 then herald.announce() end
+      from (select count(*)::int as count from moved) c`);
+  return { moved: row?.count ?? 0, middleJob: null };
+}
+
+/** Gives the next invocations what the oldest change of retries says. Returns how many were looked at. */
+async function changeMaxAttempts(tx: Transaction, triggerId: string): Promise<number> {
+  const [row] = await tx.execute<{ count: number }>(sql`
+    with change as materialized (
+      select c.* from herald.retry_changes c where c.trigger_id = ${triggerId} order by c.id limit 1
+        for update skip locked
+    ),
+    reached as materialized (
+      select i.id
+        from change c
+        join herald.invocations i
+          on i.trigger_id = c.trigger_id and i.id > c.done_to and i.created_at <= c.made_at
+        order by i.id
+        limit ${RETRIES_CHUNK_SIZE}
+    ),
+    changed as (
+      update herald.invocations i
+        set max_attempts = greatest(i.max_attempts + c.difference, i.attempt_count + 1)
+        from change c, reached r
+        where i.id = r.id and i.status not in ('SUCCEEDED', 'FAILED', 'CANCELLED')
+    ),
+    counted as materialized (
+      select count(*)::int as count from reached
+    ),
+    gone_on as (
+      update herald.retry_changes rc
+        set done_to = (select r.id from reached r order by r.id desc limit 1)
+        from change c, counted n
+        where rc.id = c.id and n.count = ${RETRIES_CHUNK_SIZE}
+    ),
+    done as (
+      delete from herald.retry_changes rc
+        using change c, counted n
+        where rc.id = c.id and n.count < ${RETRIES_CHUNK_SIZE}
+    )
+    select count from counted`);
   return row?.count ?? 0;
 }
 
-/** Gives the trigger's unfinished invocations as many attempts as its new number of retries allows. */
-export async function changeMaxAttempts(
-  tx: Transaction,
-  triggerId: string,
-  difference: number,
-): Promise<void> {
-  await tx
-    .update(invocations)
-    .set({
-      maxAttempts: sql`greatest(${invocations.maxAttempts} + ${difference}, ${invocations.attemptCount} + 1)`,
-    })
-    .where(
-      and(
-        eq(invocations.triggerId, triggerId),
-        sql`${invocations.status} not in ('SUCCEEDED', 'FAILED', 'CANCELLED')`,
-      ),
-    );
+async function count(db: Executor, condition: SQL): Promise<number> {
+  const [row] = await db.execute<{ count: number }>(
+    sql`select count(*)::int as count from herald.invocations i where ${condition}`,
+  );
+  return row?.count ?? 0;
 }
 
 /** What `before` and `moved` did, as a row of herald.changes. */
 const recordChanges = sql`
     recorded as (
       insert into herald.changes (entries)
-      select json_agg(json_build_object(
-            'kind', 'INVOCATION', 'event', m.event_id, 'invocation', m.id, 'trigger', m.trigger_id,
-            'project', e.project, 'type', e.type,
-            'from', case when b.status <> 'PENDING' then b.status
+      select string_agg(herald.invocation_change(
+            m.id,
+            case when b.status <> 'PENDING' then b.status
               when b.next_attempt_at > now() then 'SCHEDULED' else 'QUEUED' end,
-            'to', case when m.status <> 'PENDING' then m.status
+            case when m.status <> 'PENDING' then m.status
               when m.next_attempt_at > clock_timestamp() then 'SCHEDULED' else 'QUEUED' end,
-            'attempt', null))::text
+            null), '')
         from moved m
         join before b on b.id = m.id
-        join herald.events e on e.id = m.event_id
         having count(*) > 0
     )`;
 
-async function moveInvocations(
+async function move(
   tx: Transaction,
-  triggerId: string,
-  move: { readonly from: SQL; readonly set: SQL; readonly runAt: SQL },
-): Promise<number> {
-  const [row] = await tx.execute<{ count: number }>(sql`
-    with before as materialized (
-      select i.id, i.status, i.next_attempt_at from herald.invocations i
-        where i.trigger_id = ${triggerId} and i.status in ${move.from}
-        order by i.id
-        for update
-    ),
+  before: SQL,
+  to: { readonly set: SQL; readonly runAt: SQL },
+): Promise<Chunk> {
+  const [row] = await tx.execute<{ count: number; middle: string | null }>(sql`
+    with before as materialized (${before}),
     moved as (
-      update herald.invocations i set ${move.set}, updated_at = now()
+      update herald.invocations i set ${to.set}, updated_at = now()
         from before b
         where i.id = b.id
-        returning i.id, i.event_id, i.trigger_id, i.status, i.next_attempt_at, i.max_attempts - i.attempt_count as left
+        returning i.id, i.status, i.next_attempt_at, b.place,
+          i.max_attempts - i.attempt_count as left
     ),
-    -- A job whose attempt is in flight keeps its row; settle re-plans it.
+    -- A job whose attempt is in flight keeps its row; settle re-plans it. One that stood in line leaves it.
     planned as (
       update graphile_worker._private_jobs j
-        set run_at = ${move.runAt}, attempts = 0, max_attempts = greatest(m.left, 1), updated_at = now()
+        set
+          run_at = ${to.runAt}, attempts = 0, max_attempts = greatest(m.left, 1), updated_at = now(),
+          payload = (j.payload::jsonb - '{begun,turn,waits}'::text[])::json
         from moved m
         where j.key = m.id::text and j.locked_at is null
+        returning j.key, j.run_at
+    ),
+    due as (
+      select p.key, row_number() over (order by p.run_at) as place, count(*) over () as count
+        from planned p
+        where p.run_at <= clock_timestamp() + interval '10 milliseconds'
     ),
     ${recordChanges}
-    select (select count(*)::int from moved) as count,
-      herald.announce((select min(m.next_attempt_at) from moved m))`);
-  return row?.count ?? 0;
+    select c.count, (select d.key from due d where d.place = (d.count + 1) / 2) as middle,
+        case when c.count > 0 then herald.announce((select min(m.next_attempt_at) from moved m)) end
+      from (select count(*)::int as count from moved) c`);
+  return { moved: row?.count ?? 0, middleJob: row?.middle ?? null };
 }

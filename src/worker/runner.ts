@@ -44,7 +44,13 @@ const RECENT_BEAT_MS = 2000;
 
 export async function startWorker(options: WorkerOptions): Promise<WorkerProcess> {
   const { address, log, db } = options;
-  const pool = openWorkerPool(address, { name: 'herald queue', max: QUEUE_CONNECTIONS });
+  const pool = openWorkerPool(address, {
+    name: 'herald queue',
+    max: QUEUE_CONNECTIONS,
+    // The queue's table grows and shrinks faster than its statistics: fetching would read all of it, 2 ms for 10,000
+    // jobs that wait and ever more for what was deleted since the last vacuum, instead of 0.04 ms.
+    settings: { enable_seqscan: 'off' },
+  });
   const suspects = createSuspectLane();
   /** The current queue, and former ones whose last attempts are still in flight. */
   const queues = new Map<string, Queue>();

@@ -2,8 +2,9 @@
 import type { Job, TaskList } from 'graphile-worker';
 import type { Deliver, JobResult } from '../actions/deliver-invocation.ts';
 import { type Database, describeError } from '../store/database.ts';
+import { postponeJobs } from '../store/postponements.ts';
 import { markBegun } from '../store/rescue.ts';
-import { postponeJobs } from '../store/workers.ts';
+
 import type { Lease } from './lease.ts';
 import { SUSPECT_AFTER_LOSSES, type SuspectLane } from './suspects.ts';
 
@@ -41,6 +42,8 @@ interface Payload {
   readonly invocation: string;
   /** How often in a row a process died with the job in its hands (store/rescue.ts). */
   readonly lost?: number;
+  /** It was called from its trigger's line (store/waiting-lines.ts). */
+  readonly turn?: true;
 }
 
 export function createTasks({ deliver, db, suspects }: TaskOptions, hands: Hands): TaskList {
@@ -51,12 +54,13 @@ export function createTasks({ deliver, db, suspects }: TaskOptions, hands: Hands
   }
 
   async function run(job: Job): Promise<JobResult> {
-    const { invocation: invocationId, lost = 0 } = job.payload as Payload;
+    const { invocation: invocationId, lost = 0, turn } = job.payload as Payload;
     const attempt = (): Promise<JobResult> =>
       deliver({
         invocationId,
         attempts: job.attempts,
         maxAttempts: job.max_attempts,
+        turn: turn === true ? { waitedMs: milliseconds(job.locked_at) - milliseconds(job.run_at) } : null,
         mayBegin: () => mayBegin(job.id),
       });
     if (lost < SUSPECT_AFTER_LOSSES) return attempt();
@@ -87,4 +91,9 @@ export function createTasks({ deliver, db, suspects }: TaskOptions, hands: Hands
       }
     },
   };
+}
+
+/** The pool leaves times as the text they came in (`openWorkerPool`), whatever graphile-worker's types say. */
+function milliseconds(time: Date | string | null): number {
+  return Date.parse(String(time));
 }

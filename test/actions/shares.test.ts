@@ -8,12 +8,12 @@ async function ask(
   count: number,
 ): Promise<readonly Entry[]> {
   const entries: Entry[] = [];
-  for (let n = 0; n < count; n++) void shares.enter(trigger).then((entry) => entries.push(entry));
+  for (let n = 0; n < count; n++) void shares.enter(trigger, 'QUEUE').then((entry) => entries.push(entry));
   await Promise.resolve();
   await Promise.resolve();
   return entries;
 }
-const going = (entries: readonly Entry[]): number => entries.filter(({ kind }) => kind === 'GO').length;
+const going = (entries: readonly Entry[]): number => entries.filter((entry) => entry === 'GO').length;
 
 describe('createShares', () => {
   test('a single trigger gets two thirds of the slots, and waits for its own beyond', async () => {
@@ -44,23 +44,35 @@ describe('createShares', () => {
     }
   });
 
-  test('beyond the share of one that hangs, attempts are put off, spread, and never for longer than a minute', async () => {
+  test('beyond the share of one that hangs the queue’s jobs stand in line at once; who was called waits a moment', async () => {
     vi.useFakeTimers();
     try {
       const shares = createShares(30, () => Date.now());
-      const first = await ask(shares, 'a', 30);
-      expect(going(first)).toBe(20);
+      expect(going(await ask(shares, 'a', 30))).toBe(20);
       vi.advanceTimersByTime(500);
       await Promise.resolve();
-      const put = await ask(shares, 'a', 1000);
-      expect(put.every(({ kind }) => kind === 'LATER')).toBe(true);
-      const delays = put.map((entry) => (entry.kind === 'LATER' ? entry.delayMs : 0));
-      expect(Math.min(...delays)).toBeGreaterThanOrEqual(400);
-      expect(Math.max(...delays)).toBeLessThanOrEqual(60_000);
-      expect(new Set(delays).size).toBeGreaterThan(500);
+      expect(await ask(shares, 'a', 3)).toEqual(['LATER', 'LATER', 'LATER']);
+      const called: Entry[] = [];
+      void shares.enter('a', 'LINE').then((entry) => called.push(entry));
+      await vi.advanceTimersByTimeAsync(100);
+      expect(called).toEqual([]);
+      shares.leave('a', 5000);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(called).toEqual(['GO']);
     } finally {
       vi.useRealTimers();
     }
+  });
+
+  test('there is room for as many as may go, less those on their way', async () => {
+    const shares = createShares(30);
+    expect(shares.room('a', 0)).toBe(60);
+    await ask(shares, 'a', 10);
+    expect(shares.room('a', 0)).toBe(2 * 20 - 10);
+    expect(shares.room('a', 5)).toBe(2 * 15 - 10);
+    expect(going(await ask(shares, 'b', 14))).toBe(14);
+    expect([shares.room('a', 0), shares.room('b', 0), shares.room('c', 0)]).toEqual([2, 0, 12]);
+    expect(shares.room('c', 100)).toBe(4);
   });
 
   test('everything is given back', async () => {

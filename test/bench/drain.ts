@@ -27,6 +27,8 @@ await createTrigger(
     specVersion: '1.0-rc1',
     headers: [],
     description: null,
+    maxConcurrency: null,
+    maxPerMinute: null,
     signingSecret: null,
     paused: false,
   },

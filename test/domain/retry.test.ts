@@ -27,6 +27,7 @@ function situation(change: Partial<RetrySituation>): RetrySituation {
     jobAttempts: 1,
     jobMaxAttempts: 4,
     now: NOW,
+    random: 0,
     ...change,
   };
 }
@@ -49,7 +50,9 @@ describe('decide', () => {
 
   test('a schedule is ours to keep, its last delay repeating', () => {
     const delays = [1, 2, 3, 4].map((attempt) => {
-      const decision = decide(situation({ attempt, maxAttempts: 9, retrySchedule: [5, 60] }));
+      const decision = decide(
+        situation({ attempt, maxAttempts: 9, jobAttempts: attempt, retrySchedule: [5, 60] }),
+      );
       return decision.kind === 'RETRY' && decision.by === 'US' ? decision.delaySeconds : null;
     });
     expect(delays).toEqual([5, 60, 60, 60]);
@@ -72,6 +75,22 @@ describe('decide', () => {
   test('a job whose own count ran ahead is planned anew, so that no retry is lost', () => {
     const decision = decide(situation({ attempt: 3, jobAttempts: 4 }));
     expect(decision).toEqual({ kind: 'RETRY', by: 'US', delaySeconds: Math.exp(3) });
+  });
+
+  test('a job that stood in line counts from 1 again, but its back-off goes on', () => {
+    const decision = decide(situation({ attempt: 3, jobAttempts: 1 }));
+    expect(decision).toEqual({ kind: 'RETRY', by: 'US', delaySeconds: Math.exp(3) });
+  });
+
+  test('law: what we plan comes as late as asked, and at most a tenth or a minute later', () => {
+    fc.assert(
+      fc.property(fc.nat(7 * 86_400), fc.double({ min: 0, max: 1, noNaN: true }), (delay, random) => {
+        const decision = decide(situation({ retrySchedule: [delay], random }));
+        if (decision.kind !== 'RETRY') throw new Error('expected a retry');
+        expect(decision.delaySeconds).toBeGreaterThanOrEqual(delay);
+        expect(decision.delaySeconds).toBeLessThanOrEqual(Math.min(delay * 1.1, delay + 60));
+      }),
+    );
   });
 
   test('law: an invocation ends after at most maxAttempts failures, whatever the queue counts', () => {

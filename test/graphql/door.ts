@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type postgres from 'postgres';
+import { createMoves } from '../../src/actions/move-invocations.ts';
 import { createQueue } from '../../src/actions/queue-event.ts';
 import { ALL_PROJECTS_ADMIN, type Caller } from '../../src/domain/caller.ts';
 import type { GraphqlServices } from '../../src/graphql/services.ts';
@@ -59,6 +60,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
       db,
       secrets: createSecretBox([randomBytes(32)]),
       egress: { mode: 'private', allowCidrs: [] },
+      moves: createMoves(db),
     },
     server: { version: '0.0.0-test', defaultSource: 'urn:test', egressPolicy: 'private', retentionDays: 30 },
     maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024,

@@ -36,10 +36,13 @@ test('overdue invocations without a job get one, round by round; others are left
   expect((await adoptStrays(db, null)).adopted).toBe(0);
 });
 
-test('what is held although its trigger is active is released, with its job', async () => {
+test('what is held although its trigger is active is released chunk by chunk, as it is fetched', async () => {
   await sql`update herald.invocations set status = 'HELD', next_attempt_at = null`;
   await sql`update graphile_worker._private_jobs set run_at = 'infinity'`;
-  expect(await releaseStrays(db)).toBe(1500);
+  expect(await releaseStrays(db)).toBe(1000);
+  expect(await jobs()).toBe(1000);
+  await sql`update graphile_worker._private_jobs set locked_at = now(), locked_by = 'me' where run_at < 'infinity'`;
+  expect(await releaseStrays(db)).toBe(500);
   expect(await jobs()).toBe(1500);
   expect(await releaseStrays(db)).toBe(0);
 });
