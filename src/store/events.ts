@@ -12,7 +12,7 @@ import {
   type Sort,
   uuidArray,
 } from './pages.ts';
-import { events, invocations } from './schema.ts';
+import { type auditLog, events, invocations } from './schema.ts';
 
 export type EventRow = typeof events.$inferSelect;
 
@@ -186,7 +186,11 @@ function eventCondition(filter: EventFilter): SQL | undefined {
   );
 }
 
-type DateColumn = typeof events.dueAt | typeof events.receivedAt | typeof invocations.createdAt;
+type DateColumn =
+  | typeof events.dueAt
+  | typeof events.receivedAt
+  | typeof invocations.createdAt
+  | typeof auditLog.at;
 
 /** Conditions that keep `column` within `range`. */
 export function within(
