@@ -1,6 +1,6 @@
 /** Secrets that Herald makes for itself at its first start and keeps beside the data, readable by its user only. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StartupError } from './domain/errors.ts';
 import { KEY_BYTES } from './store/secrets.ts';
@@ -25,13 +25,16 @@ export async function rotateAdminToken(dataDir: string): Promise<string> {
   const path = join(dataDir, 'admin-token');
   const next = `${path}.${process.pid}.new`;
   try {
-    await mkdir(dataDir, { recursive: true });
+    const before = await stat(path).catch(() => null);
+    if (before === null) throw new Error('there is none yet; is DATA_DIR the directory of a Herald?');
     await writeFile(next, `${token}\n`, { mode: 0o600, flag: 'wx' });
+    // Root may do this for a Herald that runs as somebody else, who must be able to read it.
+    if (process.getuid?.() === 0) await chown(next, before.uid, before.gid);
     // At once for every reader: none finds half a token.
     await rename(next, path);
     return token;
   } catch (error) {
-    throw new StartupError(`Cannot write ${path}: ${error instanceof Error ? error.message : error}`, {
+    throw new StartupError(`Cannot replace ${path}: ${error instanceof Error ? error.message : error}`, {
       cause: error,
     });
   }
