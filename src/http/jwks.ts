@@ -51,7 +51,11 @@ async function fetchBounded(url: string, options: RequestInit): Promise<Response
     if (bytes > MAX_BYTES) throw new Error(`expected a JWKS of at most ${MAX_BYTES} bytes`);
     chunks.push(chunk);
   }
-  return new Response(Buffer.concat(chunks), { status: response.status, headers: response.headers });
+  const text = Buffer.concat(chunks).toString();
+  const keys =
+    response.status === 200 ? (JSON.parse(text) as { readonly keys?: unknown } | null)?.keys : null;
+  if (!Array.isArray(keys)) throw new Error(`expected a JWKS, got status ${response.status}`);
+  return new Response(text, { headers: { 'content-type': 'application/json' } });
 }
 
 function local(path: string): JWTVerifyGetKey {
