@@ -47,11 +47,13 @@ const CLOSE_TIMEOUT_MS = 5000;
 /** Errors: StartupError where the port is taken or the address is not ours. */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
   let draining = false;
-  /** Connections on which an answer is under way: nothing else may be written there. */
-  const answering = new WeakSet<Duplex>();
+  /** Answers under way by connection: behind one that has begun nothing else may be written. */
+  const answering = new WeakMap<Duplex, Set<ServerResponse>>();
   const server = createServer(LIMITS, (req, res) => {
-    answering.add(req.socket);
-    res.once('close', () => answering.delete(req.socket));
+    const { socket } = req;
+    const answers = answering.get(socket) ?? new Set();
+    answering.set(socket, answers.add(res));
+    res.once('close', () => answers.delete(res));
     setAnswerHeaders(res);
     const refusal = refusalOf(req);
     if (refusal !== null) return sendProblem(res, refusal, {}, { connection: 'close' });
@@ -63,7 +65,9 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   server.setTimeout(IDLE_TIMEOUT_MS);
   server.maxConnections = options.maxConnections;
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable || answering.has(socket)) socket.destroy();
+    const [first, ...others] = answering.get(socket) ?? [];
+    const begun = first?.headersSent === true || others.length > 0;
+    if (error.code === 'ECONNRESET' || !socket.writable || begun) socket.destroy();
     else refuseConnection(error, socket);
   });
   server.on('drop', sayDropped(options));
@@ -81,7 +85,7 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
 
 function sendError(log: Log, req: IncomingMessage, res: ServerResponse, error: unknown): void {
   // The client hung up in the middle of its request: nobody to answer, and no fault of ours.
-  if (req.destroyed && !req.complete) return;
+  if (!(error instanceof AppError) && req.destroyed && !req.complete) return;
   const translated = translateDatabaseError(error);
   if (res.headersSent) {
     res.destroy();
