@@ -12,7 +12,7 @@ import { createBudget } from './budget.ts';
 import type { GraphqlContext, ServerContext } from './context.ts';
 import { createTranslate, STATUS_OF_CODE } from './errors.ts';
 import { executionPlugin } from './execution-plugin.ts';
-import { createDocumentCache, limitPlugin } from './limits.ts';
+import { createDocumentCache, errorSizePlugin, limitPlugin } from './limits.ts';
 import { createLoaders } from './loaders.ts';
 import { requestPlugin } from './request-plugin.ts';
 import { schema } from './schema.ts';
@@ -51,6 +51,7 @@ export function createGraphql(services: GraphqlServices): Graphql {
       }),
       requestPlugin(),
       limitPlugin(),
+      errorSizePlugin(),
       executionPlugin(translate),
     ],
     parserAndValidationCache: {
