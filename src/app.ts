@@ -1,29 +1,19 @@
 /** The wiring, the only place that knows every room. `startApp(config)` is what main, tests and embedders call. */
 import { join } from 'node:path';
+import { openAccess } from './access.ts';
 import { createDeliver } from './actions/deliver-invocation.ts';
 import { createQueue } from './actions/queue-event.ts';
 import type { Config } from './config.ts';
-import { currentAdminToken, readAdminToken, readEncryptionKey } from './data-dir.ts';
+import { readAdminToken, readEncryptionKey } from './data-dir.ts';
 import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
 import { createGraphiqlPage } from './graphql/graphiql.ts';
 import { createGraphql } from './graphql/yoga.ts';
-import { createAddressOf } from './http/address.ts';
-import { createAdminToken } from './http/admin-token.ts';
-import { createApiKeys } from './http/api-key.ts';
-import { createAuthenticate } from './http/auth.ts';
-import { createJwks } from './http/jwks.ts';
-import { createJwt } from './http/jwt.ts';
-import { createLoginLimit } from './http/login-limit.ts';
-import { createOriginPolicy } from './http/origin.ts';
-import { createAdmit } from './http/rate-limit.ts';
 import type { Doors } from './http/routes.ts';
 import { type HttpServer, startServer } from './http/server.ts';
-import { createSessions, type Sessions } from './http/sessions.ts';
 import { createAwaitAnswer } from './http/synchronous.ts';
 import type { Log } from './log.ts';
 import { listenForAnnouncements } from './store/announcements.ts';
-import { listenForRevocations } from './store/api-keys.ts';
 import { type ChangeFeed, createChangeFeed } from './store/changes.ts';
 import { type DatabaseAddress, openClient, openDatabase, parseDatabaseUrl, ping } from './store/database.ts';
 import { startEmbedded } from './store/embedded.ts';
@@ -170,40 +160,9 @@ interface ApiParts {
   readonly listener: ReturnType<typeof openClient>;
 }
 
-/** Who may call; null with AUTH=off. */
-async function openSessions(parts: ApiParts): Promise<Sessions | null> {
-  const { config, log, opened, db, adminToken, listener } = parts;
-  if (adminToken === null) return null;
-  const { jwtSecret, jwtJwks, jwtAlgorithms, jwtIssuer, jwtAudience, jwtClockSkewSeconds } = config.access;
-  const readAdmin = async () => config.adminToken ?? currentAdminToken(config.dataDir);
-  const jwt = createJwt({
-    secret: jwtSecret,
-    keys: jwtJwks === null ? null : createJwks(jwtJwks),
-    algorithms: jwtAlgorithms,
-    issuer: jwtIssuer,
-    audience: jwtAudience,
-    clockSkewSeconds: jwtClockSkewSeconds,
-    log,
-  });
-  const sources = [createAdminToken(adminToken, readAdmin, log), createApiKeys(db, log), jwt];
-  const sessions = createSessions(sources, log);
-  opened.push({ what: 'sessions', close: () => sessions.close() });
-  await listenForRevocations(listener, () => sessions.doubt());
-  return sessions;
-}
-
 async function startApi(parts: ApiParts): Promise<HttpServer> {
   const { config, log, opened, db, feed, secrets, installation } = parts;
-  const admit = createAdmit(config.access.rateLimitPerSecond);
-  const authenticate = createAuthenticate({
-    sessions: await openSessions(parts),
-    logins: createLoginLimit(config.access.loginFailuresPerMinute),
-    admit,
-    addressOf: createAddressOf(config.access.trustedProxies),
-    log,
-  });
-  const { allowedHosts, maxConnections } = config.access;
-  const origins = createOriginPolicy({ boundTo: config.host, allowedHosts, corsOrigins: config.corsOrigins });
+  const { authenticate, admit, origins } = await openAccess(parts);
   const queue = createQueue(db);
   const graphql = createGraphql({
     db,
@@ -227,7 +186,7 @@ async function startApi(parts: ApiParts): Promise<HttpServer> {
   const http = await startServer({
     host: config.host,
     port: config.port,
-    maxConnections,
+    maxConnections: config.access.maxConnections,
     authenticate,
     origins,
     doors: config.roles.has('api') ? doors : null,

@@ -27,6 +27,9 @@ const NO_TOKEN =
   'expected Authorization: Bearer <token>; the admin token is in the file admin-token of DATA_DIR, or as set in ADMIN_TOKEN';
 const WRONG_TOKEN = 'this token is unknown, or works no more';
 
+/** Longest token looked at, in characters: a JWT with room to spare. */
+const MAX_TOKEN_LENGTH = 8192;
+
 export function createAuthenticate(options: AuthOptions): Authenticate {
   const { sessions, logins, admit, addressOf, log } = options;
 
@@ -50,6 +53,8 @@ export function createAuthenticate(options: AuthOptions): Authenticate {
 
   return async (token, req) => {
     if (sessions !== null && token === null) throw new AppError('UNAUTHENTICATED', NO_TOKEN);
+    // Over WebSocket it may be as long as a message.
+    if (token !== null && token.length > MAX_TOKEN_LENGTH) throw new AppError('UNAUTHENTICATED', WRONG_TOKEN);
     const caller =
       sessions === null || token === null ? ALL_PROJECTS_ADMIN : await login(sessions, token, req);
     await admit(caller);
@@ -64,11 +69,8 @@ export function challenge(error: AppError): string {
   return error.message === NO_TOKEN ? realm : `${realm}, error="invalid_token"`;
 }
 
-/** Longest token looked at, in characters: a JWT with room to spare. */
-const MAX_TOKEN_LENGTH = 8192;
-
 /** The token of an Authorization header; `Bearer` with nothing behind it counts as none (wire.md section 2). */
 export function bearerToken(header: string | undefined): string | null {
   const [, token = ''] = /^Bearer(?:\s+(.*))?$/i.exec(header?.trim() ?? '') ?? [];
-  return token.trim() === '' || token.length > MAX_TOKEN_LENGTH ? null : token.trim();
+  return token.trim() === '' ? null : token.trim();
 }

@@ -21,8 +21,8 @@ export function refusalOf(req: IncomingMessage): ProblemDocument | null {
   }
   // Of two Hosts a proxy may believe the other one; an absolute target names a host of its own.
   const hosts = req.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host');
-  if (hosts.length !== 1 || !url.startsWith('/')) {
-    const detail = 'expected one Host header and a request target that starts with /';
+  if (hosts.length > 1 || !url.startsWith('/') || req.httpVersionMajor < 1) {
+    const detail = 'expected HTTP/1, one Host header and a request target that starts with /';
     return { status: 400, title: 'Bad Request', code: 'INVALID', detail };
   }
   return null;

@@ -63,7 +63,7 @@ describe('rotate-admin-token', () => {
     expect(viewer.name).toBe('admin');
     expect(running.output()).toContain('the admin token was replaced');
     expect(running.output()).not.toContain(next);
-  });
+  }, 60_000);
 
   test('says so where the token is set, or there is none', async () => {
     const set = await herald(['rotate-admin-token'], { DATA_DIR: dataDir, ADMIN_TOKEN: 'x'.repeat(20) });
