@@ -1,5 +1,6 @@
 /** The wiring, the only place that knows every room. `startApp(config)` is what main, tests and embedders call. */
 import { join } from 'node:path';
+import { openAccess } from './access.ts';
 import { createDeliver } from './actions/deliver-invocation.ts';
 import { createMoves } from './actions/move-invocations.ts';
 import { createQueue } from './actions/queue-event.ts';
@@ -9,9 +10,8 @@ import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
 import { createGraphiqlPage } from './graphql/graphiql.ts';
 import { createGraphql } from './graphql/yoga.ts';
-import { createAuthenticate } from './http/auth.ts';
-import { createOriginPolicy } from './http/origin.ts';
-import { type Doors, type HttpServer, startServer } from './http/server.ts';
+import type { Doors } from './http/routes.ts';
+import { type HttpServer, startServer } from './http/server.ts';
 import { createAwaitAnswer } from './http/synchronous.ts';
 import type { Log } from './log.ts';
 import { listenForAnnouncements } from './store/announcements.ts';
@@ -89,7 +89,7 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
 
   // The API opens first and closes last: a port that is taken stops nothing half-way, and health checks are answered
   // until the last attempt in flight has ended.
-  const http = await startApi({ config, log, opened, db, feed, secrets, installation, adminToken });
+  const http = await startApi({ config, log, opened, db, feed, secrets, installation, adminToken, listener });
   if (config.roles.has('worker')) {
     await startDelivering(config, log, opened, address, announcements, secrets);
   }
@@ -164,12 +164,12 @@ interface ApiParts {
   readonly secrets: SecretBox;
   readonly installation: Installation;
   readonly adminToken: string | null;
+  readonly listener: ReturnType<typeof openClient>;
 }
 
 async function startApi(parts: ApiParts): Promise<HttpServer> {
-  const { config, log, opened, db, feed, secrets, installation, adminToken } = parts;
-  const authenticate = createAuthenticate(adminToken);
-  const origins = createOriginPolicy(config.host, config.corsOrigins);
+  const { config, log, opened, db, feed, secrets, installation } = parts;
+  const { authenticate, admit, origins } = await openAccess(parts);
   const queue = createQueue(db);
   const graphql = createGraphql({
     db,
@@ -193,6 +193,7 @@ async function startApi(parts: ApiParts): Promise<HttpServer> {
   const http = await startServer({
     host: config.host,
     port: config.port,
+    maxConnections: config.access.maxConnections,
     authenticate,
     origins,
     doors: config.roles.has('api') ? doors : null,
@@ -202,7 +203,12 @@ async function startApi(parts: ApiParts): Promise<HttpServer> {
   opened.push({ what: 'HTTP server', close: () => http.close() });
   if (config.roles.has('api')) {
     const { server } = http;
-    const sockets = graphql.attach({ server, authenticate, isOriginAllowed: (req) => origins.allows(req) });
+    const sockets = graphql.attach({
+      server,
+      authenticate,
+      admit,
+      isOriginAllowed: (req) => origins.allows(req),
+    });
     opened.push({ what: 'WebSockets', close: () => sockets.close() });
   }
   return http;

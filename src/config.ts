@@ -3,8 +3,10 @@
  * the README's table is checked against it.
  */
 
-import { type EgressPolicy, isCidr, isLoopbackHost } from './domain/address.ts';
+import { ACCESS_SETTINGS, type AccessConfig, type ReadSetting, readAccess } from './config-access.ts';
+import { type EgressPolicy, isLoopbackHost } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
+import { oneOf, parseCidrs, parseOrigins, whole } from './parse-setting.ts';
 
 export interface Config {
   readonly host: string;
@@ -27,18 +29,12 @@ export interface Config {
   readonly maxBodyBytes: number;
   /** Origins of web pages that may call us from a browser, e.g. `https://app.example.com`. */
   readonly corsOrigins: readonly string[];
+  readonly access: AccessConfig;
   readonly logLevel: LogLevel;
 }
 
 export type Role = 'api' | 'worker';
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
-
-export interface Setting {
-  readonly name: string;
-  /** As one would write it; empty for none. */
-  readonly byDefault: string;
-  readonly meaning: string;
-}
 
 /** Shown by `--help` and in the README. */
 export const SETTINGS = [
@@ -105,8 +101,9 @@ export const SETTINGS = [
     byDefault: '',
     meaning: 'comma-separated origins whose web pages may call the API, e.g. https://app.example.com',
   },
+  ...ACCESS_SETTINGS,
   { name: 'LOG_LEVEL', byDefault: 'info', meaning: 'debug, info, warn, error or silent' },
-] as const satisfies readonly Setting[];
+] as const;
 
 type SettingName = (typeof SETTINGS)[number]['name'];
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -114,11 +111,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** Errors: StartupError that names every setting that is wrong, with what was expected. */
 export function readConfig(env: Environment): Config {
   const mistakes: string[] = [];
-  const read = <T>(
-    name: SettingName,
-    parse: (text: string) => T | undefined,
-    expected: string,
-  ): T | undefined => {
+  const read: ReadSetting<SettingName> = (name, parse, expected) => {
     const text = env[name]?.trim() || (SETTINGS.find((setting) => setting.name === name)?.byDefault ?? '');
     const value = parse(text);
     if (value === undefined) mistakes.push(`${name}: expected ${expected}, got ${describe(name, text)}`);
@@ -156,6 +149,7 @@ export function readConfig(env: Environment): Config {
       parseOrigins,
       'comma-separated origins such as https://app.example.com',
     ),
+    access: readAccess(read),
     logLevel: read(
       'LOG_LEVEL',
       oneOf('debug', 'info', 'warn', 'error', 'silent'),
@@ -171,22 +165,10 @@ export function readConfig(env: Environment): Config {
 
 /** What may be said of a wrong value: never the value of a secret. */
 function describe(name: SettingName, text: string): string {
-  return ['ADMIN_TOKEN', 'ENCRYPTION_KEY', 'DATABASE_URL'].includes(name)
+  return ['ADMIN_TOKEN', 'ENCRYPTION_KEY', 'DATABASE_URL', 'JWT_SECRET'].includes(name)
     ? 'something else'
     : JSON.stringify(text);
 }
-
-const oneOf =
-  <const T extends string>(...values: readonly T[]) =>
-  (text: string): T | undefined =>
-    values.find((value) => value === text);
-
-const whole =
-  (min: number, max: number) =>
-  (text: string): number | undefined => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-    return value >= min && value <= max ? value : undefined;
-  };
 
 function parseDatabaseUrl(text: string): string | null | undefined {
   if (text === '') return null;
@@ -206,22 +188,6 @@ function parseSource(text: string): string | null | undefined {
 function parseRoles(text: string): ReadonlySet<Role> | undefined {
   const roles = text.split(',').map((role) => role.trim());
   return roles.every((role) => role === 'api' || role === 'worker') ? new Set(roles as Role[]) : undefined;
-}
-
-function parseCidrs(text: string): readonly string[] | undefined {
-  const cidrs = text
-    .split(',')
-    .map((cidr) => cidr.trim())
-    .filter((cidr) => cidr !== '');
-  return cidrs.every(isCidr) ? cidrs : undefined;
-}
-
-function parseOrigins(text: string): readonly string[] | undefined {
-  const origins = text
-    .split(',')
-    .map((origin) => origin.trim())
-    .filter((origin) => origin !== '');
-  return origins.every((origin) => URL.parse(origin)?.origin === origin) ? origins : undefined;
 }
 
 function parseKeys(text: string): readonly Buffer[] | undefined {

@@ -1,6 +1,6 @@
 /** Secrets that Herald makes for itself at its first start and keeps beside the data, readable by its user only. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StartupError } from './domain/errors.ts';
 import { KEY_BYTES } from './store/secrets.ts';
@@ -11,11 +11,37 @@ const ADMIN_TOKEN_BYTES = 32;
 
 /** The admin token of this directory; made at the first start. */
 export async function readAdminToken(dataDir: string): Promise<string> {
-  return keep(
-    dataDir,
-    'admin-token',
-    () => ADMIN_TOKEN_PREFIX + randomBytes(ADMIN_TOKEN_BYTES).toString('base64url'),
-  );
+  return keep(dataDir, 'admin-token', newAdminToken);
+}
+
+/** What the file holds now: it may have been replaced since the start. */
+export function currentAdminToken(dataDir: string): Promise<string> {
+  return readFile(join(dataDir, 'admin-token'), 'utf8');
+}
+
+/** Replaces the admin token of this directory. Processes that use it notice within about a second. */
+export async function rotateAdminToken(dataDir: string): Promise<string> {
+  const token = newAdminToken();
+  const path = join(dataDir, 'admin-token');
+  const next = `${path}.${process.pid}.new`;
+  try {
+    const before = await stat(path).catch(() => null);
+    if (before === null) throw new Error('there is none yet; is DATA_DIR the directory of a Herald?');
+    await writeFile(next, `${token}\n`, { mode: 0o600, flag: 'wx' });
+    // Root may do this for a Herald that runs as somebody else, who must be able to read it.
+    if (process.getuid?.() === 0) await chown(next, before.uid, before.gid);
+    // At once for every reader: none finds half a token.
+    await rename(next, path);
+    return token;
+  } catch (error) {
+    throw new StartupError(`Cannot replace ${path}: ${error instanceof Error ? error.message : error}`, {
+      cause: error,
+    });
+  }
+}
+
+function newAdminToken(): string {
+  return ADMIN_TOKEN_PREFIX + randomBytes(ADMIN_TOKEN_BYTES).toString('base64url');
 }
 
 /** The encryption key of this directory; made at the first start. */

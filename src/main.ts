@@ -1,6 +1,9 @@
-/** The command line: start, say where everything is, stop on a signal. The only file that ends the process. */
+/** The command line: finds the command; starts, says where everything is, stops on a signal. The only file that ends the process. */
 import { resolve } from 'node:path';
 import { startApp } from './app.ts';
+import type { Command, CommandCall } from './commands/command.ts';
+import { parseCommandLine } from './commands/parse.ts';
+import { rotateAdminTokenCommand } from './commands/rotate-admin-token.ts';
 import { type Config, readConfig, SETTINGS } from './config.ts';
 import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
@@ -12,33 +15,66 @@ const isSignal = (reason: string): boolean => SIGNALS.some((signal) => signal ==
 /** npm hands a Ctrl-C on although the terminal sent it to us too: signals this close together are one. */
 const SAME_SIGNAL_MS = 1000;
 
-if (process.argv.includes('--help')) {
-  const lines = SETTINGS.map(
-    ({ name, byDefault, meaning }) => `  ${name.padEnd(19)}${meaning}${byDefault && ` [${byDefault}]`}`,
-  );
-  process.stdout.write(`Herald ${VERSION}\n\nSettings, from the environment:\n${lines.join('\n')}\n`);
-} else {
-  await main();
+/** What the command line can do; the first one where none is named. */
+const COMMANDS: Readonly<Record<string, Command>> = {
+  start: {
+    summary: 'start Herald (the default)',
+    options: {},
+    takesWords: false,
+    run: start,
+  },
+  'rotate-admin-token': rotateAdminTokenCommand,
+};
+
+/** Exit code of a command line that was not understood. */
+const USAGE_ERROR = 2;
+
+const parsed = parseCommandLine(process.argv.slice(2), COMMANDS, 'start');
+switch (parsed.kind) {
+  case 'HELP':
+    process.stdout.write(manual());
+    break;
+  case 'VERSION':
+    process.stdout.write(`${VERSION}\n`);
+    break;
+  case 'MISTAKE':
+    process.stderr.write(`${parsed.message}\nSee --help.\n`);
+    process.exitCode = USAGE_ERROR;
+    break;
+  case 'RUN':
+    await run(parsed.command, parsed.call);
 }
 
-async function main(): Promise<void> {
+function manual(): string {
+  const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(26)}${summary}`);
+  const settings = SETTINGS.map(
+    ({ name, byDefault, meaning }) => `  ${name.padEnd(26)}${meaning}${byDefault && ` [${byDefault}]`}`,
+  );
+  return `Herald ${VERSION}\n\nCommands:\n${commands.join('\n')}\n\nSettings, from the environment:\n${settings.join('\n')}\n`;
+}
+
+async function run(command: Command, call: Pick<CommandCall, 'options' | 'words'>): Promise<void> {
   try {
-    const config = readConfig(process.env);
-    const stopping = stopOnSignals();
-    const log = createLog(config.logLevel);
-    const app = await startApp(config, log);
-    process.stdout.write(banner(config, app, performance.now()));
-    const reason = await Promise.race([stopping, app.broken]);
-    log('info', 'stopping', { reason });
-    await app.close();
-    log('info', 'stopped');
-    process.exit(isSignal(reason) ? 0 : 1);
+    await command.run({ ...call, env: process.env, print: (text) => process.stdout.write(text) });
   } catch (error) {
     const text =
       error instanceof StartupError ? error.message : error instanceof Error ? error.stack : String(error);
     process.stderr.write(`${text}\n`);
     process.exit(1);
   }
+}
+
+async function start({ env }: CommandCall): Promise<void> {
+  const config = readConfig(env);
+  const stopping = stopOnSignals();
+  const log = createLog(config.logLevel);
+  const app = await startApp(config, log);
+  process.stdout.write(banner(config, app, performance.now()));
+  const reason = await Promise.race([stopping, app.broken]);
+  log('info', 'stopping', { reason });
+  await app.close();
+  log('info', 'stopped');
+  process.exit(isSignal(reason) ? 0 : 1);
 }
 
 /** Resolves with the first signal. A second one, a second later or more, ends the process at once. */

@@ -53,6 +53,17 @@ describe('every setting', () => {
     RETENTION_DAYS: '0',
     MAX_BODY_BYTES: '1',
     CORS_ORIGINS: 'example.com',
+    ALLOWED_HOSTS: 'http://x',
+    TRUSTED_PROXIES: 'proxy',
+    JWT_SECRET: 'short',
+    JWT_JWKS: 'http://example.com/jwks',
+    JWT_ALGORITHMS: 'none',
+    JWT_ISSUER: 'a b',
+    JWT_AUDIENCE: 'a b',
+    JWT_CLOCK_SKEW_SECONDS: '301',
+    LOGIN_FAILURES_PER_MINUTE: '-1',
+    RATE_LIMIT_PER_SECOND: 'x',
+    MAX_CONNECTIONS: '0',
     LOG_LEVEL: 'x',
   };
   test.each(Object.entries(wrong))('%s=%s is refused by name', (name, value) => {

@@ -1,6 +1,9 @@
 /** Creates, changes, deletes, pauses and resumes triggers. */
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import type { EgressPolicy } from '../domain/address.ts';
+import type { AuditAction } from '../domain/audit.ts';
+import type { Actor } from '../domain/caller.ts';
 import { fail, type Problem, type ProblemCode, problem, type Result, succeed } from '../domain/errors.ts';
 import { formatSecret, secretBytes } from '../domain/signature.ts';
 import {
@@ -12,6 +15,7 @@ import {
   type TriggerStatus,
   type TriggerStatusReason,
 } from '../domain/trigger.ts';
+import { recordAudit } from '../store/audit.ts';
 import {
   constraintOf,
   type Database,
@@ -49,6 +53,11 @@ export interface TriggerDeps {
   readonly moves: Moves;
 }
 
+/** The same, on behalf of somebody: every change is written to the audit log in its own transaction. */
+export interface TriggerWriter extends TriggerDeps {
+  readonly actor: Actor;
+}
+
 export interface NewTrigger extends TriggerSettings {
   readonly project: string;
   /** `whsec_…`; null generates one. */
@@ -74,7 +83,7 @@ export interface TriggerRemoval {
 const GENERATED_SECRET_BYTES = 32;
 
 export async function createTrigger(
-  { db, secrets, egress }: Omit<TriggerDeps, 'moves'>,
+  { db, secrets, egress, actor }: Omit<TriggerWriter, 'moves'>,
   input: NewTrigger,
 ): Promise<Result<{ readonly trigger: TriggerRow; readonly signingSecret: string }>> {
   const problems = [
@@ -102,13 +111,14 @@ export async function createTrigger(
     const keyId = await newId(tx);
     const sealed = secrets.seal(`signing_keys.${keyId}.secret`, key);
     await insertSigningKey(tx, { id: keyId, triggerId: id, algorithm: 'HMAC_SHA256', secret: sealed });
+    await audit(tx, actor, 'TRIGGER_CREATED', trigger);
     return succeed({ trigger, signingSecret: formatSecret(key) });
   });
 }
 
 /** Pending invocations use the new settings from their next attempt on. */
 export async function updateTrigger(
-  { db, secrets, egress, moves }: TriggerDeps,
+  { db, secrets, egress, moves, actor }: TriggerWriter,
   changes: TriggerChanges,
 ): Promise<Result<TriggerRow>> {
   const { id, expectedVersion, status, headers, ...settings } = changes;
@@ -137,6 +147,7 @@ export async function updateTrigger(
       ...(headers && { headers: sealHeaders(secrets, id, headers, before.headers) }),
       ...(status === undefined || status === before.status ? {} : statusColumns(status, 'MANUAL')),
     });
+    await audit(tx, actor, 'TRIGGER_UPDATED', row, changedSettings(before, row));
     // ACTIVE through updateTrigger also ends a pause, so what was held is let go.
     await moveInvocations(tx, id);
     return succeed(row);
@@ -146,13 +157,14 @@ export async function updateTrigger(
 }
 
 export async function deleteTrigger(
-  { db, moves }: TriggerDeps,
+  { db, moves, actor }: TriggerWriter,
   { id, expectedVersion, pending }: TriggerRemoval,
 ): Promise<Result<{ readonly id: string; readonly cancelledCount: number }>> {
   const deleted = await writing(db, '', async (tx) => {
     const before = await lockTrigger(tx, id);
     const refusal = refuse(before, id, expectedVersion);
     if (before === null || refusal !== null) return fail(refusal ?? notFound(id));
+    await audit(tx, actor, 'TRIGGER_DELETED', before);
     // First the deletion, so that no event queued meanwhile adds an invocation that is then overlooked.
     const finishing = pending === 'FINISH' ? statusColumns('ACTIVE', null) : {};
     await writeTrigger(tx, id, { ...finishing, deletedAt: new Date(), pendingPolicy: pending });
@@ -165,7 +177,7 @@ export async function deleteTrigger(
 }
 
 export async function pauseTrigger(
-  { db, moves }: TriggerDeps,
+  { db, moves, actor }: TriggerWriter,
   { id }: { readonly id: string },
 ): Promise<Result<TriggerRow>> {
   const paused = await writing(db, '', async (tx) => {
@@ -174,7 +186,9 @@ export async function pauseTrigger(
     if (before.status === 'DISABLED') {
       return fail(problem('id', 'WRONG_STATE', 'expected an ACTIVE trigger, this one is DISABLED'));
     }
-    return succeed(before.status === 'PAUSED' ? before : await holdTrigger(tx, id, 'MANUAL'));
+    if (before.status === 'PAUSED') return succeed(before);
+    await audit(tx, actor, 'TRIGGER_PAUSED', before);
+    return succeed(await holdTrigger(tx, id, 'MANUAL'));
   });
   if (paused.ok) moves.start(id);
   return paused;
@@ -192,7 +206,7 @@ export async function holdTrigger(
 }
 
 export async function resumeTrigger(
-  { db, moves }: TriggerDeps,
+  { db, moves, actor }: TriggerWriter,
   { id }: { readonly id: string },
 ): Promise<Result<{ readonly trigger: TriggerRow; readonly releasedCount: number }>> {
   const resumed = await writing(db, '', async (tx) => {
@@ -201,6 +215,7 @@ export async function resumeTrigger(
     if (before.status !== 'PAUSED') {
       return fail(problem('id', 'WRONG_STATE', `expected a PAUSED trigger, this one is ${before.status}`));
     }
+    await audit(tx, actor, 'TRIGGER_RESUMED', before);
     const trigger = await writeTrigger(tx, id, statusColumns('ACTIVE', null));
     const releasedCount = await countHeld(tx, id);
     await moveInvocations(tx, id);
@@ -208,6 +223,24 @@ export async function resumeTrigger(
   });
   if (resumed.ok) moves.start(id);
   return resumed;
+}
+
+function audit(
+  tx: Transaction,
+  actor: Actor,
+  action: AuditAction,
+  { project, id, name }: TriggerRow,
+  changes: readonly string[] = [],
+): Promise<void> {
+  return recordAudit(tx, actor, { action, project, id, name, changes });
+}
+
+/** Names of what differs, whether it was asked for or followed. */
+function changedSettings(before: TriggerRow, after: TriggerRow): readonly string[] {
+  const kept = new Set(['version', 'updatedAt', 'statusChangedAt']);
+  return Object.entries(after)
+    .filter(([name, value]) => !kept.has(name) && !isDeepStrictEqual(value, Reflect.get(before, name)))
+    .map(([name]) => name);
 }
 
 const PAUSED_BY_HAND = { status: 'PAUSED', statusReason: 'MANUAL' } as const;

@@ -12,16 +12,33 @@ export const SCOPES = [
 ] as const;
 export type Scope = (typeof SCOPES)[number];
 
-export interface Caller {
+/** Who did something, for the audit log. */
+export interface Actor {
+  /** `admin`, `key:<id of the API key>` or `jwt:<subject>`. */
+  readonly id: string;
   /** Name of the token. */
   readonly name: string;
+}
+
+export interface Caller extends Actor {
   readonly scopes: readonly Scope[];
   /** Projects the caller may see and change; null means all. */
   readonly projects: readonly string[] | null;
+  /**
+   * Calls `ended` once, within about a second, when the token stops working: revoked, expired or rotated. Returns what
+   * ends the watching.
+   */
+  readonly watch: (ended: () => void) => () => void;
 }
 
 /** The holder of the admin token, or everybody where AUTH=off. */
-export const ALL_PROJECTS_ADMIN: Caller = { name: 'admin', scopes: ['ADMIN'], projects: null };
+export const ALL_PROJECTS_ADMIN: Caller = {
+  id: 'admin',
+  name: 'admin',
+  scopes: ['ADMIN'],
+  projects: null,
+  watch: () => () => {},
+};
 
 export function mayCaller(caller: Caller, scope: Scope): boolean {
   return caller.scopes.includes('ADMIN') || caller.scopes.includes(scope);
@@ -29,4 +46,10 @@ export function mayCaller(caller: Caller, scope: Scope): boolean {
 
 export function seesProject(caller: Caller, project: string): boolean {
   return caller.projects === null || caller.projects.includes(project);
+}
+
+/** Whether the caller may see or hand out a token for `projects` (null: all of them). */
+export function seesProjects(caller: Caller, projects: readonly string[] | null): boolean {
+  if (projects === null) return caller.projects === null;
+  return projects.every((project) => seesProject(caller, project));
 }

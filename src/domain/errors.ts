@@ -2,6 +2,8 @@
  * The handful of ways a call can fail. Each transport has one table from these to its own codes
  * (`graphql/errors.ts`, `http/problem.ts`); whatever is not an AppError is our own fault, is masked, and is logged.
  */
+import type { Scope } from './caller.ts';
+
 export type AppErrorCode =
   | 'INVALID'
   | 'UNAUTHENTICATED'
@@ -16,12 +18,23 @@ export type AppErrorCode =
 /** A failure the caller can do something about. `message` names what was expected and what came. */
 export class AppError extends Error {
   readonly code: AppErrorCode;
+  /** After how many milliseconds the call may be repeated; null where waiting does not help, or nobody knows. */
+  readonly retryAfterMs: number | null;
+  /** The scope that a FORBIDDEN caller lacks, if that is why. */
+  readonly scope: Scope | null;
 
-  constructor(code: AppErrorCode, message: string, options?: ErrorOptions) {
+  constructor(code: AppErrorCode, message: string, options: AppErrorOptions = {}) {
     super(message, options);
     this.name = 'AppError';
     this.code = code;
+    this.retryAfterMs = options.retryAfterMs ?? null;
+    this.scope = options.scope ?? null;
   }
+}
+
+export interface AppErrorOptions extends ErrorOptions {
+  readonly retryAfterMs?: number;
+  readonly scope?: Scope;
 }
 
 /** Herald cannot start. `message` is the whole explanation: one sentence that says what to do. */

@@ -163,7 +163,7 @@ function checkWhole(
   return [problem(field, 'INVALID', `expected ${name} between ${min} and ${max}, got ${value}`)];
 }
 
-function checkText(field: string, value: string, max: number): readonly Problem[] {
+export function checkText(field: string, value: string, max: number): readonly Problem[] {
   if (value.includes('\0') || !value.isWellFormed()) {
     return [problem(field, 'INVALID', `expected ${field} to be free of U+0000 and lone surrogates`)];
   }

@@ -59,7 +59,7 @@ export function createTranslate(log: GraphqlServices['log']): Translate {
 
 function translate(error: unknown, log: GraphqlServices['log']): GraphQLError {
   const cause = translateDatabaseError(rootCause(error));
-  if (cause instanceof AppError) return located(error, cause.message, { code: CODES[cause.code] });
+  if (cause instanceof AppError) return located(error, cause.message, extensionsOf(cause));
   if (error instanceof GraphQLError && cause instanceof GraphQLError) {
     const code = codeOf(error);
     if (code !== null) return located(error, error.message, { ...error.extensions, code });
@@ -71,6 +71,14 @@ function translate(error: unknown, log: GraphqlServices['log']): GraphQLError {
     path: pathOf(error),
   });
   return located(error, 'Unexpected error', { code: 'INTERNAL_SERVER_ERROR', requestId, unexpected: true });
+}
+
+function extensionsOf({ code, retryAfterMs, scope }: AppError): Record<string, unknown> {
+  return {
+    code: CODES[code],
+    ...(retryAfterMs !== null && { retryAfterMs: Math.ceil(retryAfterMs) }),
+    ...(scope !== null && { scope }),
+  };
 }
 
 /** The error behind those that GraphQL wraps around it to say where it happened. */
@@ -118,6 +126,19 @@ function placeOf({ nodes, source, positions, path }: GraphQLError) {
 
 function pathOf(error: unknown): string | undefined {
   return error instanceof GraphQLError ? error.path?.join('.') : undefined;
+}
+
+/** Characters of a message: GraphQL quotes what it was given, fifty times over where there are fifty mistakes in it. */
+const MAX_MESSAGE_LENGTH = 1000;
+
+/** `errors` with messages of bounded length. */
+export function shortened(errors: readonly GraphQLError[]): readonly GraphQLError[] {
+  if (errors.every(({ message }) => message.length <= MAX_MESSAGE_LENGTH)) return errors;
+  return errors.map((error) => {
+    if (error.message.length <= MAX_MESSAGE_LENGTH) return error;
+    const message = `${error.message.slice(0, MAX_MESSAGE_LENGTH)}…`;
+    return new GraphQLError(message, { ...placeOf(error), extensions: error.extensions });
+  });
 }
 
 /** What may leave the house: extensions that are only meant for the HTTP layer are taken out. */

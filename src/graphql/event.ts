@@ -110,7 +110,8 @@ EventRef.implement({
       type: EventRef,
       nullable: true,
       description: 'The event this one repeats, when it is a replay.',
-      resolve: ({ replayOf }, _args, { loaders }) => (replayOf === null ? null : loaders.event(replayOf)),
+      resolve: async ({ replayOf }, _args, context) =>
+        replayOf === null ? null : visibleEvent(await context.loaders.event(replayOf), context),
     }),
     invocationCounts: t.field({
       type: Counts,

@@ -3,7 +3,7 @@ import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, exec
 import type { Plugin } from 'graphql-yoga';
 import { AppError } from '../domain/errors.ts';
 import { type GraphqlContext, renewContext } from './context.ts';
-import { graphqlError, STATUS_OF_CODE, type Translate } from './errors.ts';
+import { graphqlError, STATUS_OF_CODE, shortened, type Translate } from './errors.ts';
 import { withPlainNumbers } from './variables.ts';
 
 /** Longest a query, a mutation or a payload of a subscription may take, in ms. */
@@ -47,15 +47,17 @@ async function withinDeadline(args: ExecutionArgs): Promise<ExecutionResult> {
     );
   }, EXECUTION_TIMEOUT_MS);
   try {
-    return await Promise.race([execute(args), deadline.promise]);
+    const result = await Promise.race([execute(args), deadline.promise]);
+    return result.errors === undefined ? result : { ...result, errors: shortened(result.errors) };
   } finally {
     clearTimeout(timer);
   }
 }
 
 /**
- * As graphql-js' `subscribe`, but with new loaders for each payload, and an error of the source becomes a last payload
- * that says so. Written out as an iterator: an `async function*` would not hear `return()` while it awaits the next item.
+ * As graphql-js' `subscribe`, but with new loaders for each payload, and an error of the source, or the end of the
+ * caller's token, becomes a last payload that says so. Written out as an iterator: an `async function*` would not hear
+ * `return()` while it awaits the next item.
  */
 async function subscribePerPayload(
   args: ExecutionArgs,
@@ -67,28 +69,59 @@ async function subscribePerPayload(
       errors: [graphqlError('LIMIT_EXCEEDED', `this server has ${MAX_SUBSCRIPTIONS} subscriptions already`)],
     };
   }
-  const source = await createSourceEventStream(args);
-  if (!(Symbol.asyncIterator in source)) return source;
-  const items = source[Symbol.asyncIterator]();
+  // Taken before the source is asked for, or many that come at once would all find a place.
+  const place = {};
+  open.add(place);
+  const leave = () => open.delete(place);
+  const source = await createSourceEventStream(args).catch((error: unknown) => {
+    leave();
+    throw error;
+  });
+  if (Symbol.asyncIterator in source) {
+    return perPayload(args, source[Symbol.asyncIterator](), leave, translate);
+  }
+  leave();
+  return source.errors === undefined ? source : { ...source, errors: shortened(source.errors) };
+}
+
+function perPayload(
+  args: ExecutionArgs,
+  items: AsyncIterator<unknown>,
+  leave: () => void,
+  translate: Translate,
+): AsyncIterableIterator<ExecutionResult> {
+  const { caller } = args.contextValue as GraphqlContext;
+  /** What is still to be said before the end. */
+  let lastWords: ExecutionResult | null = null;
+  let over = false;
   const end = async (): Promise<IteratorReturnResult<undefined>> => {
-    open.delete(items);
+    over = true;
+    unwatch();
+    leave();
     await items.return?.();
     return { done: true, value: undefined };
   };
-  open.add(items);
-  let failed = false;
+  const unwatch = caller.watch(() => {
+    lastWords = { errors: [graphqlError('UNAUTHENTICATED', 'this token works no more')] };
+    // Wakes whoever waits for the next item.
+    items.return?.().catch(() => {});
+  });
+  const farewell = (words: ExecutionResult): IteratorYieldResult<ExecutionResult> => {
+    over = true;
+    return { done: false, value: words };
+  };
   const results: AsyncIterableIterator<ExecutionResult> = {
     [Symbol.asyncIterator]: () => results,
     async next() {
-      if (failed) return end();
+      if (over) return end();
       try {
-        const item = await items.next();
-        if (item.done === true) return end();
+        const item = lastWords === null ? await items.next() : null;
+        if (lastWords !== null) return farewell(lastWords);
+        if (item === null || item.done === true) return end();
         const contextValue = renewContext(args.contextValue as GraphqlContext);
         return { done: false, value: await withinDeadline({ ...args, rootValue: item.value, contextValue }) };
       } catch (error) {
-        failed = true;
-        return { done: false, value: { errors: [translate(error)] } };
+        return farewell({ errors: [translate(error)] });
       }
     },
     return: end,

@@ -1,6 +1,7 @@
 /** Conditions callers put on lists, made safe for the store. */
 import type { Caller } from '../domain/caller.ts';
 import { AppError } from '../domain/errors.ts';
+import type { AuditFilter } from '../store/audit.ts';
 import type { EventFilter } from '../store/events.ts';
 import type { InvocationFilter } from '../store/invocations.ts';
 import { isUuid } from '../store/pages.ts';
@@ -14,6 +15,10 @@ export function eventFilter(caller: Caller, filter: EventFilter | null | undefin
 }
 
 export function triggerFilter(caller: Caller, filter: TriggerFilter | null | undefined): TriggerFilter {
+  return { ...checked(filter), projects: caller.projects };
+}
+
+export function auditFilter(caller: Caller, filter: AuditFilter | null | undefined): AuditFilter {
   return { ...checked(filter), projects: caller.projects };
 }
 

@@ -1,8 +1,8 @@
 /** What a query's text may be. What its answer may cost is counted while it runs (`budget.ts`). */
 import { EnvelopArmorPlugin } from '@escape.tech/graphql-armor';
-import type { GraphQLError, ValidationContext } from 'graphql';
+import { GraphQLError, type ParseOptions, type ValidationContext } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import { graphqlError } from './errors.ts';
+import { graphqlError, shortened } from './errors.ts';
 
 /** Characters of queries that are kept parsed; longer ones hold literals and do not come again. */
 const MAX_CACHED_QUERY = 10_000;
@@ -38,6 +38,31 @@ function refuseTokens(_context: ValidationContext | null, error: GraphQLError): 
 
 function limitExceeded(error: GraphQLError): GraphQLError {
   return graphqlError('LIMIT_EXCEEDED', error.message.replace(/^Syntax Error: /, ''));
+}
+
+/**
+ * What the limits leave: 2,000 tokens of nothing but brackets exhaust the parser's stack, and a mistake is quoted
+ * however long it is.
+ */
+export function errorSizePlugin(): Plugin {
+  return {
+    onParse({ parseFn, setParseFn }) {
+      setParseFn((source: string, options: ParseOptions) => {
+        try {
+          return parseFn(source, options);
+        } catch (error) {
+          if (error instanceof RangeError)
+            throw graphqlError('LIMIT_EXCEEDED', 'the query is nested too deeply');
+          throw error instanceof GraphQLError ? (shortened([error])[0] ?? error) : error;
+        }
+      });
+    },
+    onValidate() {
+      return ({ valid, result, setResult }) => {
+        if (!valid) setResult([...shortened(result as readonly GraphQLError[])]);
+      };
+    },
+  };
 }
 
 /** Parsed queries by text; a bound on the texts too, which may be as long as a request. */

@@ -4,6 +4,7 @@ import {
   deleteTrigger,
   pauseTrigger,
   resumeTrigger,
+  type TriggerWriter,
   updateTrigger,
 } from '../actions/manage-trigger.ts';
 import { seesProject } from '../domain/caller.ts';
@@ -35,10 +36,10 @@ builder.mutationFields((t) => ({
     description:
       'Create a trigger. The signing secret is in the answer and nowhere else without SECRETS_READ.',
     args: { input: t.arg({ type: CreateTriggerInput, required: true, description: 'What to create.' }) },
-    resolve: async (_root, { input }, { services, caller }) => {
+    resolve: async (_root, { input }, context) => {
       const asked = toNewTrigger(input);
-      const created = seesProject(caller, asked.project)
-        ? await createTrigger(services.triggers, asked)
+      const created = seesProject(context.caller, asked.project)
+        ? await createTrigger(writer(context), asked)
         : fail(problem('project', 'NOT_FOUND', `no project ${JSON.stringify(asked.project)}`));
       return created.ok
         ? { ...created.value, problems: [] }
@@ -53,9 +54,8 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input }, context) => {
       const problems = checkChanges(input);
       if (problems.length > 0) return { trigger: null, problems };
-      const { triggers } = context.services;
       return triggerPayload(
-        await changing(input.id, context, () => updateTrigger(triggers, toChanges(input))),
+        await changing(input.id, context, () => updateTrigger(writer(context), toChanges(input))),
       );
     },
   }),
@@ -67,7 +67,7 @@ builder.mutationFields((t) => ({
     resolve: async (_root, { input }, context) => {
       const { id, expectedVersion, pending } = input;
       const removal = { id, expectedVersion: expectedVersion ?? null, pending: pending ?? 'CANCEL' };
-      const deleted = await changing(id, context, () => deleteTrigger(context.services.triggers, removal));
+      const deleted = await changing(id, context, () => deleteTrigger(writer(context), removal));
       return deleted.ok
         ? { deletedTriggerId: deleted.value.id, cancelledCount: deleted.value.cancelledCount, problems: [] }
         : { deletedTriggerId: null, cancelledCount: 0, problems: deleted.problems };
@@ -79,7 +79,7 @@ builder.mutationFields((t) => ({
     description: "Hold a trigger's deliveries.",
     args: { input: t.arg({ type: PauseTriggerInput, required: true, description: 'What to hold.' }) },
     resolve: async (_root, { input: { id } }, context) =>
-      triggerPayload(await changing(id, context, () => pauseTrigger(context.services.triggers, { id }))),
+      triggerPayload(await changing(id, context, () => pauseTrigger(writer(context), { id }))),
   }),
   resumeTrigger: t.field({
     type: ResumeTriggerPayload,
@@ -87,13 +87,18 @@ builder.mutationFields((t) => ({
     description: 'Deliver again, held invocations first.',
     args: { input: t.arg({ type: ResumeTriggerInput, required: true, description: 'What to resume.' }) },
     resolve: async (_root, { input: { id } }, context) => {
-      const resumed = await changing(id, context, () => resumeTrigger(context.services.triggers, { id }));
+      const resumed = await changing(id, context, () => resumeTrigger(writer(context), { id }));
       return resumed.ok
         ? { ...resumed.value, problems: [] }
         : { trigger: null, releasedCount: 0, problems: resumed.problems };
     },
   }),
 }));
+
+/** Changes are written down as the caller's. */
+function writer({ services, caller }: GraphqlContext): TriggerWriter {
+  return { ...services.triggers, actor: caller };
+}
 
 function triggerPayload(result: Result<TriggerRow>): TriggerPayload {
   return result.ok ? { trigger: result.value, problems: [] } : { trigger: null, problems: result.problems };

@@ -1,6 +1,8 @@
 /** The schema: every file that adds to it, put together. */
 import { printSchema } from 'graphql';
 import { builder } from './builder.ts';
+import './api-key.ts';
+import './audit-log.ts';
 import './event-progress.ts';
 import './invocation.ts';
 import './invocation-updates.ts';

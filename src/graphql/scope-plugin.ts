@@ -65,7 +65,7 @@ function guard<Types extends SchemaTypes>(
   return (parent, args, context, info) => {
     const { caller } = context as { readonly caller: Caller };
     if (!mayCaller(caller, scope))
-      throw new AppError('FORBIDDEN', `${info.fieldName} needs a token with scope ${scope}`);
+      throw new AppError('FORBIDDEN', `${info.fieldName} needs a token with scope ${scope}`, { scope });
     return resolve(parent, args, context, info);
   };
 }

@@ -7,7 +7,7 @@ import { builder, type Described } from './builder.ts';
 import type { GraphqlServices } from './services.ts';
 import './scalars.ts';
 
-const SCOPE = builder.enumType('Scope', {
+export const SCOPE = builder.enumType('Scope', {
   description: 'Permissions of a token.',
   values: {
     EVENTS_WRITE: { description: 'Queue, cancel and reschedule events.' },

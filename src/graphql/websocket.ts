@@ -11,15 +11,21 @@ import {
 } from 'graphql-ws';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Caller } from '../domain/caller.ts';
+import { AppError } from '../domain/errors.ts';
 import { keepDigits } from '../domain/json.ts';
 import type { ServerContext } from './context.ts';
-import { graphqlError, type Translate, withoutInternals } from './errors.ts';
+import { graphqlError, shortened, type Translate, withoutInternals } from './errors.ts';
 import type { GraphqlServices } from './services.ts';
 
 export interface AttachOptions {
   readonly server: Server;
-  /** Who holds the token, null where nobody does. The token is bare, without `Bearer`; null where none was sent. */
-  readonly authenticate: (token: string | null) => Caller | null;
+  /**
+   * Who holds the token, which is bare, without `Bearer`; null where none was sent.
+   * Errors: AppError UNAUTHENTICATED, RATE_LIMITED, UNAVAILABLE.
+   */
+  readonly authenticate: (token: string | null, req: IncomingMessage) => Promise<Caller>;
+  /** Counts an operation of the caller's. Errors: AppError RATE_LIMITED. */
+  readonly admit: (caller: Caller) => Promise<void>;
   /** Whether a page of the request's Origin may connect; requests without one are not browsers'. */
   readonly isOriginAllowed: (req: IncomingMessage) => boolean;
 }
@@ -52,7 +58,11 @@ const PING_MS = 12_000;
 
 interface Extra {
   readonly request: IncomingMessage;
+  /** Closes the connection because its token works no more. */
+  readonly expel: () => void;
   caller: Caller | null;
+  /** Ends the watching of the token. */
+  unwatch: () => void;
 }
 type Params = Record<string, unknown>;
 
@@ -82,6 +92,12 @@ export function attachWebSocket(options: AttachOptions, deps: WebSocketDeps): We
     ws.on('pong', () => {
       alive = true;
     });
+    const extra: Extra = {
+      request,
+      expel: () => ws.close(CloseCode.Forbidden, 'Forbidden'),
+      caller: null,
+      unwatch: () => {},
+    };
     const closed = protocol.opened(
       {
         protocol: ws.protocol,
@@ -95,10 +111,11 @@ export function attachWebSocket(options: AttachOptions, deps: WebSocketDeps): We
             });
           }),
       },
-      { request, caller: null },
+      extra,
     );
     ws.once('close', (code, reason) => {
       clearInterval(pinging);
+      extra.unwatch();
       closed(code, String(reason)).catch(log);
     });
   }
@@ -115,15 +132,22 @@ export function attachWebSocket(options: AttachOptions, deps: WebSocketDeps): We
 }
 
 function protocolOptions(
-  { authenticate }: AttachOptions,
+  { authenticate, admit }: AttachOptions,
   { schema, translate, envelop }: WebSocketDeps,
 ): ServerOptions<Params, Extra> {
   return {
     jsonMessageReviver: keepDigits,
-    onConnect({ connectionParams, extra }) {
-      extra.caller = authenticate(tokenOf(connectionParams) ?? tokenOf({ ...extra.request.headers }));
-      // Closes with 4403.
-      return extra.caller !== null;
+    async onConnect({ connectionParams, extra }) {
+      const token = tokenOf(connectionParams) ?? tokenOf({ ...extra.request.headers });
+      try {
+        extra.caller = await authenticate(token, extra.request);
+      } catch (error) {
+        // An outage closes with 4500; a refusal, of whatever kind, with 4403.
+        if (error instanceof AppError && error.code !== 'UNAVAILABLE') return false;
+        throw error;
+      }
+      extra.unwatch = extra.caller.watch(extra.expel);
+      return true;
     },
     async onSubscribe({ extra, subscriptions }, _id, params) {
       const { caller, request } = extra;
@@ -133,10 +157,11 @@ function protocolOptions(
         return [graphqlError('LIMIT_EXCEEDED', message)];
       }
       try {
+        await admit(caller);
         const enveloped = envelop({ caller, headers: request.headers, body: null, params });
         const document = enveloped.parse(params.query);
         const errors = enveloped.validate(schema, document);
-        if (errors.length > 0) return errors.map(withoutInternals);
+        if (errors.length > 0) return shortened(errors).map(withoutInternals);
         return {
           schema,
           document,

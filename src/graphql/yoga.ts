@@ -12,7 +12,7 @@ import { createBudget } from './budget.ts';
 import type { GraphqlContext, ServerContext } from './context.ts';
 import { createTranslate, STATUS_OF_CODE } from './errors.ts';
 import { executionPlugin } from './execution-plugin.ts';
-import { createDocumentCache, limitPlugin } from './limits.ts';
+import { createDocumentCache, errorSizePlugin, limitPlugin } from './limits.ts';
 import { createLoaders } from './loaders.ts';
 import { requestPlugin } from './request-plugin.ts';
 import { schema } from './schema.ts';
@@ -51,6 +51,7 @@ export function createGraphql(services: GraphqlServices): Graphql {
       }),
       requestPlugin(),
       limitPlugin(),
+      errorSizePlugin(),
       executionPlugin(translate),
     ],
     parserAndValidationCache: {
@@ -76,7 +77,7 @@ export function createGraphql(services: GraphqlServices): Graphql {
         await yoga(req, res, { caller, headers: req.headers, body });
       } catch (error) {
         // The client hung up: nobody to answer, and no fault of ours.
-        if (req.destroyed && !req.complete) return;
+        if (!(error instanceof AppError) && req.destroyed && !req.complete) return;
         const { message, extensions } = translate(error);
         const code = String(extensions.code);
         sendError(res, STATUS_OF_CODE[code] ?? 400, code, message);

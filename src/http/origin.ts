@@ -1,5 +1,6 @@
 /** Which browsers' pages may talk to us: the ones we served, and those the configuration names (security.md). */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isIP } from 'node:net';
 import { isLoopbackHost } from '../domain/address.ts';
 
 export interface OriginPolicy {
@@ -12,19 +13,35 @@ export interface OriginPolicy {
 /** How long a browser may remember a preflight's answer, in seconds. */
 const PREFLIGHT_MAX_AGE_SECONDS = 600;
 
+export interface OriginOptions {
+  /** The HOST we listen on. */
+  readonly boundTo: string;
+  /** Further names that are ours; `*` for any. */
+  readonly allowedHosts: readonly string[];
+  readonly corsOrigins: readonly string[];
+}
+
 /**
- * `boundTo` is the HOST we listen on. On loopback the Host header must name loopback: a page of another site whose
- * name was made to point at 127.0.0.1 (DNS rebinding) carries its own name there.
+ * The Host header must be ours: a page of another site whose name was made to point here (DNS rebinding) carries its
+ * own name there. On loopback that is a name of loopback; elsewhere an IP address, which no name can pose as, or the
+ * HOST itself; names that a proxy or DNS gives us must be told.
  */
-export function createOriginPolicy(boundTo: string, corsOrigins: readonly string[]): OriginPolicy {
-  const hostIsOurs = (host: string | undefined): boolean =>
-    !isLoopbackHost(boundTo) || (host !== undefined && isLoopbackHost(hostName(host)));
+export function createOriginPolicy({ boundTo, allowedHosts, corsOrigins }: OriginOptions): OriginPolicy {
+  const named = new Set([boundTo, ...allowedHosts].map((host) => host.toLowerCase()));
+  const onLoopback = isLoopbackHost(boundTo);
+
+  function hostIsOurs(host: string | undefined): boolean {
+    const name = host === undefined ? '' : hostName(host);
+    if (name === '') return false;
+    if (allowedHosts.includes('*') || named.has(name) || isLoopbackHost(name)) return true;
+    return !onLoopback && isIP(name.replace(/^\[|\]$/g, '')) !== 0;
+  }
 
   return {
     allows({ headers: { host, origin } }) {
       if (!hostIsOurs(host)) return false;
       if (origin === undefined || corsOrigins.includes(origin)) return true;
-      return URL.canParse(origin) && new URL(origin).host === host;
+      return URL.parse(origin)?.host === host?.toLowerCase();
     },
     answerCors(req, res) {
       const { origin } = req.headers;
@@ -46,6 +63,8 @@ export function createOriginPolicy(boundTo: string, corsOrigins: readonly string
   };
 }
 
+/** The name in a Host header, without its port; empty where it is not one. */
 function hostName(host: string): string {
-  return URL.parse(`http://${host}`)?.hostname ?? '';
+  const [, name = ''] = /^(\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i.exec(host) ?? [];
+  return name.toLowerCase().replace(/\.$/, '');
 }

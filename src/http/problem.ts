@@ -1,6 +1,7 @@
 /** Errors of the REST endpoints: problem documents (RFC 9457) that legacy clients can read too (wire.md section 2). */
 import type { ServerResponse } from 'node:http';
 import type { AppError, AppErrorCode, Problem } from '../domain/errors.ts';
+import { challenge } from './auth.ts';
 
 /** The one table from our errors to HTTP. */
 const STATUS: Readonly<Record<AppErrorCode, readonly [status: number, title: string]>> = {
@@ -30,6 +31,16 @@ export function problemOf(error: AppError): ProblemDocument {
   return { status, title, code: error.code, detail: error.message };
 }
 
+/** Headers that belong to an error, whatever the form of its body. */
+export function headersOf(error: AppError): Readonly<Record<string, string>> {
+  const { code, scope, retryAfterMs } = error;
+  if (code === 'UNAUTHENTICATED' || scope !== null) return { 'www-authenticate': challenge(error) };
+  if (retryAfterMs !== null) return { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) };
+  return code === 'UNAVAILABLE' || code === 'RATE_LIMITED'
+    ? { 'retry-after': String(RETRY_AFTER_SECONDS) }
+    : {};
+}
+
 /** The first of `problems` decides the status; the others are in the detail. */
 export function problemOfInput(problems: readonly Problem[]): ProblemDocument {
   const [first] = problems;
@@ -49,12 +60,17 @@ export function problemOfInput(problems: readonly Problem[]): ProblemDocument {
 }
 
 /** Writes the document; `extra` members tell more, e.g. the id of what was stored before the error. */
-export function sendProblem(res: ServerResponse, document: ProblemDocument, extra: object = {}): void {
-  const headers: Record<string, string> = { 'content-type': 'application/problem+json' };
-  if (document.status === 401) headers['www-authenticate'] = 'Bearer realm="herald"';
-  if (document.status === 503 || document.status === 429)
-    headers['retry-after'] = String(RETRY_AFTER_SECONDS);
-  // `error` is for the Go SDK, which panics without a top-level string of that name.
-  const body = { type: 'about:blank', ...document, error: document.detail, ...extra };
-  res.writeHead(document.status, headers).end(JSON.stringify(body));
+export function sendProblem(
+  res: ServerResponse,
+  document: ProblemDocument,
+  extra: object = {},
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const body = problemText(document, extra);
+  res.writeHead(document.status, { 'content-type': 'application/problem+json', ...headers }).end(body);
+}
+
+/** `error` is for the Go SDK, which panics without a top-level string of that name. */
+export function problemText(document: ProblemDocument, extra: object = {}): string {
+  return JSON.stringify({ type: 'about:blank', ...document, error: document.detail, ...extra });
 }

@@ -29,6 +29,14 @@ export interface QueueHandlerDeps {
   readonly maxBodyBytes: number;
 }
 
+/** The paths there are. */
+export const QUEUE_PATHS = [
+  '/queue',
+  '/v1/api/{project}/event-triggers/queue',
+  '/v1/api/{project}/eventing/queue',
+  '/v1/api/{project}/eventing/admin-queue',
+] as const;
+
 /** The route of a path, null where it is none of ours. */
 export function queueRoute(path: string): QueueRoute | null {
   if (path === '/queue') return { project: 'default', kind: 'SINGLE' };

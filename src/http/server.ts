@@ -1,32 +1,20 @@
-/** The HTTP server: who may enter, which door, and a close that leaves nobody hanging. */
+/** The HTTP server: limits on what comes in, errors on what goes out, and a close that leaves nobody hanging. */
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Caller } from '../domain/caller.ts';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { AppError, StartupError } from '../domain/errors.ts';
 import type { Log } from '../log.ts';
 import { describeError, translateDatabaseError } from '../store/database.ts';
-import { type Authenticate, bearerToken } from './auth.ts';
-import type { OriginPolicy } from './origin.ts';
-import { problemOf, sendProblem } from './problem.ts';
-import { handleQueue, type QueueHandlerDeps, type QueueRoute, queueRoute } from './queue.ts';
+import { headersOf, problemOf, sendProblem } from './problem.ts';
+import { refusalOf, refuseConnection, setAnswerHeaders } from './request-check.ts';
+import { answer, type RouteOptions } from './routes.ts';
 
-/** The doors behind the server that it does not know itself; app.ts hands them in. */
-export interface Doors {
-  readonly graphql: (req: IncomingMessage, res: ServerResponse, caller: Caller) => Promise<void> | void;
-  readonly graphiql: (req: IncomingMessage, res: ServerResponse) => void;
-  readonly queue: QueueHandlerDeps;
-}
-
-export interface ServerOptions {
+export interface ServerOptions extends RouteOptions {
   readonly host: string;
   readonly port: number;
-  readonly authenticate: Authenticate;
-  readonly origins: OriginPolicy;
-  /** Null in a process without the role `api`: it answers health checks only. */
-  readonly doors: Doors | null;
-  /** Resolves when the database answers. */
-  readonly checkDatabase: () => Promise<void>;
+  /** Most connections open at once; further ones are dropped. */
+  readonly maxConnections: number;
   readonly log: Log;
 }
 
@@ -40,24 +28,49 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-/** Milliseconds a client may take for its header, and for its whole request. */
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 60_000;
+const LIMITS = {
+  /** Milliseconds a client may take for its header, and for its whole request; and how often that is looked at. */
+  headersTimeout: 10_000,
+  requestTimeout: 60_000,
+  connectionsCheckingInterval: 2000,
+  /** Bytes of request line and header. */
+  maxHeaderSize: 16 * 1024,
+};
+/** A connection on which nothing moves for so long is closed: its client has stopped reading, or is gone. */
+const IDLE_TIMEOUT_MS = 120_000;
 /** Longer than the 60 s after which load balancers drop idle connections, so that they never reuse a closed one. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+const SAY_DROPPED_MS = 60_000;
 /** How long answers under way may take after close(). */
 const CLOSE_TIMEOUT_MS = 5000;
 
 /** Errors: StartupError where the port is taken or the address is not ours. */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
   let draining = false;
-  const server = createServer(
-    { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
-    (req, res) => {
-      answer(options, () => draining, req, res).catch((error: unknown) => sendError(options.log, res, error));
-    },
-  );
+  /** Answers under way by connection: behind one that has begun nothing else may be written. */
+  const answering = new WeakMap<Duplex, Set<ServerResponse>>();
+  const server = createServer(LIMITS, (req, res) => {
+    const { socket } = req;
+    const answers = answering.get(socket) ?? new Set();
+    answering.set(socket, answers.add(res));
+    res.once('close', () => answers.delete(res));
+    setAnswerHeaders(res);
+    const refusal = refusalOf(req);
+    if (refusal !== null) return sendProblem(res, refusal, {}, { connection: 'close' });
+    answer(options, () => draining, req, res).catch((error: unknown) =>
+      sendError(options.log, req, res, error),
+    );
+  });
   server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
+  server.setTimeout(IDLE_TIMEOUT_MS);
+  server.maxConnections = options.maxConnections;
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const [first, ...others] = answering.get(socket) ?? [];
+    const begun = first?.headersSent === true || others.length > 0;
+    if (error.code === 'ECONNRESET' || !socket.writable || begun) socket.destroy();
+    else refuseConnection(error, socket);
+  });
+  server.on('drop', sayDropped(options));
   await listen(server, options.host, options.port);
   const { port } = server.address() as AddressInfo;
   return {
@@ -70,81 +83,9 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   };
 }
 
-async function answer(
-  options: ServerOptions,
-  isDraining: () => boolean,
-  req: IncomingMessage,
-  res: ServerResponse,
-) {
-  const path = pathOf(req);
-  if (path === '/livez') return void res.writeHead(200, TEXT).end('ok\n');
-  if (path === '/readyz') return answerReady(options, isDraining(), res);
-  const { doors, origins } = options;
-  if (doors === null) throw new AppError('NOT_FOUND', 'this process has no API; its ROLES are worker only');
-  if (isDraining()) throw new AppError('UNAVAILABLE', 'Herald is shutting down; try again');
-  if (!origins.allows(req))
-    throw new AppError('FORBIDDEN', 'the Host or Origin of this request is not allowed');
-  if (origins.answerCors(req, res)) return;
-  if (path === '/') return void res.writeHead(302, { location: '/graphql' }).end();
-  if (path === '/graphql') return answerGraphql(options, doors, req, res);
-  const route = queueRoute(path);
-  if (route === null) throw new AppError('NOT_FOUND', `nothing is at ${path}`);
-  return answerQueue(options, doors, route, req, res);
-}
-
-async function answerReady(options: ServerOptions, draining: boolean, res: ServerResponse): Promise<void> {
-  if (draining) return void res.writeHead(503, TEXT).end('shutting down\n');
-  try {
-    await options.checkDatabase();
-    res.writeHead(200, TEXT).end('ok\n');
-  } catch {
-    res.writeHead(503, TEXT).end('the database is not available\n');
-  }
-}
-
-function answerGraphql(options: ServerOptions, doors: Doors, req: IncomingMessage, res: ServerResponse) {
-  const asksForPage =
-    req.method === 'GET' && req.headers.accept?.includes('text/html') && !req.url?.includes('?query=');
-  if (asksForPage) return doors.graphiql(req, res);
-  const caller = options.authenticate(bearerToken(req.headers.authorization));
-  if (caller !== null) return doors.graphql(req, res, caller);
-  const error = { message: UNAUTHENTICATED, extensions: { code: 'UNAUTHENTICATED' } };
-  const headers = { 'content-type': 'application/json', 'www-authenticate': 'Bearer realm="herald"' };
-  res.writeHead(401, headers).end(JSON.stringify({ errors: [error] }));
-}
-
-const UNAUTHENTICATED =
-  'expected Authorization: Bearer <token>; the admin token is in the file admin-token of DATA_DIR, or as set in ADMIN_TOKEN';
-const TEXT = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' };
-
-async function answerQueue(
-  options: ServerOptions,
-  doors: Doors,
-  route: QueueRoute,
-  req: IncomingMessage,
-  res: ServerResponse,
-): Promise<void> {
-  if (req.method !== 'POST') {
-    const document = {
-      status: 405,
-      title: 'Method Not Allowed',
-      code: 'INVALID',
-      detail: `expected POST, got ${req.method}`,
-    };
-    res.setHeader('allow', 'POST');
-    return sendProblem(res, document);
-  }
-  if (options.authenticate(bearerToken(req.headers.authorization)) === null) {
-    throw new AppError('UNAUTHENTICATED', UNAUTHENTICATED);
-  }
-  if (!/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(req.headers['content-type'] ?? '')) {
-    const detail = 'expected Content-Type: application/json';
-    return sendProblem(res, { status: 415, title: 'Unsupported Media Type', code: 'INVALID', detail });
-  }
-  await handleQueue(doors.queue, route, req, res);
-}
-
-function sendError(log: Log, res: ServerResponse, error: unknown): void {
+function sendError(log: Log, req: IncomingMessage, res: ServerResponse, error: unknown): void {
+  // The client hung up in the middle of its request: nobody to answer, and no fault of ours.
+  if (!(error instanceof AppError) && req.destroyed && !req.complete) return;
   const translated = translateDatabaseError(error);
   if (res.headersSent) {
     res.destroy();
@@ -153,7 +94,7 @@ function sendError(log: Log, res: ServerResponse, error: unknown): void {
   // What is left of a body that we refused to read is not worth reading.
   res.setHeader('connection', 'close');
   if (translated instanceof AppError) {
-    sendProblem(res, problemOf(translated));
+    sendProblem(res, problemOf(translated), {}, headersOf(translated));
     return;
   }
   const requestId = randomUUID();
@@ -165,9 +106,14 @@ function sendError(log: Log, res: ServerResponse, error: unknown): void {
   sendProblem(res, { status: 500, title: 'Internal Server Error', code: 'INTERNAL_SERVER_ERROR', detail });
 }
 
-function pathOf(req: IncomingMessage): string {
-  const [path = '/'] = (req.url ?? '/').split('?');
-  return path;
+/** One line a minute at most, however many are turned away. */
+function sayDropped({ log, maxConnections }: ServerOptions): () => void {
+  let saidAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (performance.now() - saidAt < SAY_DROPPED_MS) return;
+    saidAt = performance.now();
+    log('warn', 'connections are being dropped: MAX_CONNECTIONS are open', { maxConnections });
+  };
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

@@ -5,7 +5,7 @@ import { FINAL_STATES } from '../domain/invocation.ts';
 import { uuidArray } from './arrays.ts';
 import { type Database, type Executor, inTransaction } from './database.ts';
 import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
-import { events, invocations } from './schema.ts';
+import { type auditLog, events, invocations } from './schema.ts';
 
 export type EventRow = typeof events.$inferSelect;
 
@@ -179,7 +179,11 @@ function eventCondition(filter: EventFilter): SQL | undefined {
   );
 }
 
-type DateColumn = typeof events.dueAt | typeof events.receivedAt | typeof invocations.createdAt;
+type DateColumn =
+  | typeof events.dueAt
+  | typeof events.receivedAt
+  | typeof invocations.createdAt
+  | typeof auditLog.at;
 
 /** Conditions that keep `column` within `range`. */
 export function within(

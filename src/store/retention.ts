@@ -1,5 +1,7 @@
 /** Takes away what nobody needs any more, so that no table grows without bound. */
 import { sql } from 'drizzle-orm';
+import { pruneApiKeys } from './api-keys.ts';
+import { AUDIT_KEPT_DAYS, pruneAudit } from './audit.ts';
 import type { Database } from './database.ts';
 
 /** How long the change log is kept: subscribers that were away for longer read the state anew. */
@@ -11,7 +13,13 @@ const BATCH = 1000;
 
 /** Removes what is too old, in short statements, until nothing is left of it. `days` is how long events are kept. */
 export async function prune(db: Database, days: number): Promise<void> {
-  for (const remove of [pruneLogs, (on: Database) => pruneEvents(on, days)]) {
+  const removals = [
+    pruneLogs,
+    pruneApiKeys,
+    (on: Database) => pruneAudit(on, oldestKept(AUDIT_KEPT_DAYS)),
+    (on: Database) => pruneEvents(on, days),
+  ];
+  for (const remove of removals) {
     for (let statement = 0; statement < MAX_STATEMENTS; statement++) {
       if ((await remove(db)) < BATCH) break;
     }

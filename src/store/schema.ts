@@ -23,6 +23,8 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core';
 import { ATTEMPT_ERROR_CODES, formatHeaders, type Header, parseHeaders } from '../domain/attempt.ts';
+import { AUDIT_ACTIONS } from '../domain/audit.ts';
+import { SCOPES } from '../domain/caller.ts';
 import { CONTENT_MODES, SPEC_VERSIONS } from '../domain/envelope.ts';
 import { EVENT_ORIGINS } from '../domain/event.ts';
 import {
@@ -371,3 +373,56 @@ export const workers = herald.table('workers', {
   /** When it last reported in. */
   heartbeatAt: timestamptz('heartbeat_at').notNull().default(sql`now()`),
 });
+
+/** Credentials for programs. Of the key itself only its SHA-256 is kept. */
+export const apiKeys = herald.table(
+  'api_keys',
+  {
+    id: uuid().primaryKey(),
+    name: text().notNull(),
+    /** First characters of the key, to recognise it. */
+    prefix: text().notNull(),
+    /** SHA-256 of the key, hexadecimal. */
+    digest: text().notNull(),
+    scopes: text({ enum: SCOPES }).array().notNull(),
+    /** Null means all. */
+    projects: text().array(),
+    createdAt: timestamptz('created_at').notNull().default(sql`now()`),
+    expiresAt: timestamptz('expires_at'),
+    /** Written at most once a minute. */
+    lastUsedAt: timestamptz('last_used_at'),
+    revokedAt: timestamptz('revoked_at'),
+  },
+  (table) => [
+    uniqueIndex('api_keys_by_digest').on(table.digest),
+    check('api_keys_digest_is_sha256', sql`${table.digest} ~ '^[0-9a-f]{64}$'`),
+    check(
+      'api_keys_scopes_are_known',
+      sql`cardinality(${table.scopes}) > 0 and ${table.scopes} <@ array[${sql.raw(SCOPES.map((scope) => `'${scope}'`).join(', '))}]`,
+    ),
+    check('api_keys_projects_are_some_or_all', sql`cardinality(${table.projects}) > 0`),
+  ],
+);
+
+/** Who changed what; written in the transaction of the change. */
+export const auditLog = herald.table(
+  'audit_log',
+  {
+    id: uuid().primaryKey().default(sql`herald.uuid_v7()`),
+    at: timestamptz().notNull().default(sql`now()`),
+    actorId: text('actor_id').notNull(),
+    actorName: text('actor_name').notNull(),
+    action: text({ enum: AUDIT_ACTIONS }).notNull(),
+    /** Null where it belongs to no project, or to several. */
+    project: text(),
+    subjectId: text('subject_id').notNull(),
+    subjectName: text('subject_name').notNull(),
+    /** JSON array of the names of the settings that changed; never values. */
+    changes: jsonText<readonly string[]>()('changes').notNull(),
+  },
+  (table) => [
+    check('audit_log_action_is_known', oneOf(table.action, AUDIT_ACTIONS)),
+    index('audit_log_by_project').on(table.project, table.id),
+    index('audit_log_by_subject').on(table.subjectId, table.id),
+  ],
+);

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { sql } from 'drizzle-orm';
 import { createTrigger } from '../../src/actions/manage-trigger.ts';
+import { ALL_PROJECTS_ADMIN } from '../../src/domain/caller.ts';
 import { type Database, openDatabase } from '../../src/store/database.ts';
 import { createSecretBox } from '../../src/store/secrets.ts';
 import { type Lab, openLab, startProcess } from './lab.ts';
@@ -14,7 +15,12 @@ const PAYLOAD = JSON.stringify({ id: 42, padding: 'x'.repeat(480) });
 await using lab = await openLab();
 const db = openDatabase(lab.database, { name: 'bench', max: 4 });
 await createTrigger(
-  { db, secrets: createSecretBox([Buffer.alloc(32, 7)]), egress: { mode: 'private', allowCidrs: [] } },
+  {
+    db,
+    secrets: createSecretBox([Buffer.alloc(32, 7)]),
+    egress: { mode: 'private', allowCidrs: [] },
+    actor: ALL_PROJECTS_ADMIN,
+  },
   {
     name: 'bench',
     project: 'default',

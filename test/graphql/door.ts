@@ -6,6 +6,7 @@ import type postgres from 'postgres';
 import { createMoves } from '../../src/actions/move-invocations.ts';
 import { createQueue } from '../../src/actions/queue-event.ts';
 import { ALL_PROJECTS_ADMIN, type Caller } from '../../src/domain/caller.ts';
+import { AppError } from '../../src/domain/errors.ts';
 import type { GraphqlServices } from '../../src/graphql/services.ts';
 import { createGraphql, type Graphql } from '../../src/graphql/yoga.ts';
 import { listenForAnnouncements } from '../../src/store/announcements.ts';
@@ -69,15 +70,21 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
   };
   const graphql = createGraphql(services);
   const callers = new Map([[TOKEN, ALL_PROJECTS_ADMIN], ...Object.entries(options.callers ?? {})]);
-  const authenticate = (token: string | null) => (token === null ? null : (callers.get(token) ?? null));
+  const authenticate = async (token: string | null) => {
+    const caller = token === null ? undefined : callers.get(token);
+    if (caller === undefined) throw new AppError('UNAUTHENTICATED', 'nobody has that token');
+    return caller;
+  };
   const server: Server = createServer((req, res) => {
-    const caller = authenticate(req.headers.authorization?.replace(/^Bearer /, '') ?? null);
-    if (caller === null) res.writeHead(401).end();
-    else void graphql.handle(req, res, caller);
+    authenticate(req.headers.authorization?.replace(/^Bearer /, '') ?? null).then(
+      (caller) => graphql.handle(req, res, caller),
+      () => res.writeHead(401).end(),
+    );
   });
   const sockets = graphql.attach({
     server,
     authenticate,
+    admit: async () => {},
     isOriginAllowed: (req) =>
       req.headers.origin === undefined || req.headers.origin === 'http://allowed.example',
   });

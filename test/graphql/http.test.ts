@@ -7,9 +7,11 @@ import { ask, bodyOf, createTrigger, type Loose, post, queueEvent } from './ask.
 import { AUTHORIZED, type Door, openDoor, TOKEN } from './door.ts';
 
 const caller = (name: string, scopes: Caller['scopes'], projects: Caller['projects'] = null): Caller => ({
+  id: `key:${name}`,
   name,
   scopes,
   projects,
+  watch: () => () => {},
 });
 
 let door: Door;
@@ -233,6 +235,7 @@ describe('scopes', () => {
     const { data } = await ask(door, getIntrospectionQuery());
     const fields = (name: string) => data.__schema.types.find((type: Loose) => type.name === name).fields;
     const input: Record<string, string> = {
+      createApiKey: '{ name: "n", scopes: [ADMIN] }',
       createTrigger: '{ name: "n", type: "t", url: "http://127.0.0.1" }',
       queueEvent: '{ type: "t" }',
       queueEvents: '{ events: [{ type: "t" }] }',
