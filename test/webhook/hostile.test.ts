@@ -1,6 +1,15 @@
 import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { httpReceiver, type Receiver, rawReceiver, scripted, testSender, webhook } from './receivers.ts';
+import { TEST_CERT } from '../support/tls.ts';
+import {
+  httpReceiver,
+  httpsReceiver,
+  type Receiver,
+  rawReceiver,
+  scripted,
+  testSender,
+  webhook,
+} from './receivers.ts';
 
 /** Calls `act` again and again until the connection closes. */
 function forever(socket: Socket, everyMs: number, act: () => void): void {
@@ -81,7 +90,16 @@ const HOSTILE: [name: string, start: () => Promise<Receiver>, errorCode: string 
   ['SMTP', () => rawReceiver((socket) => socket.write('220 mail.example ESMTP\r\n')), 'PROTOCOL'],
   ['status 099', () => scripted('HTTP/1.1 099 Low\r\ncontent-length: 0\r\n\r\n'), 'PROTOCOL'],
   ['status 2000', () => scripted('HTTP/1.1 2000 High\r\n\r\n'), 'PROTOCOL'],
-  ['unasked 100', () => scripted('HTTP/1.1 100 Continue\r\n\r\n'), 'PROTOCOL'],
+  ['100 only', () => scripted('HTTP/1.1 100 Continue\r\n\r\n'), 'TIMEOUT'],
+  ['half a 100', () => scripted('HTTP/1.1 10'), 'TIMEOUT'],
+  ['100 that never ends', () => scripted(`HTTP/1.1 100 Continue\r\nx: ${'x'.repeat(20_000)}`), 'PROTOCOL'],
+  ['100 that is none', () => scripted('HTTP/1.1 1000 Much\r\n\r\n'), 'PROTOCOL'],
+  [
+    'unasked 100, then 200',
+    () => scripted(`HTTP/1.1 100 Continue\r\n\r\n${OK}content-length: 0\r\n\r\n`),
+    null,
+  ],
+  ['unasked 100, then garbage', () => scripted('HTTP/1.1 100 Continue\r\n\r\nhello'), 'PROTOCOL'],
   ['101', () => scripted('HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'), 'PROTOCOL'],
   [
     'both lengths',
@@ -153,27 +171,73 @@ test('a status below 100 is named', async () => {
   );
 });
 
-test('after interim answers the final one counts', async () => {
-  await using receiver = await scripted(
-    'HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n',
-  );
+const INTERIM =
+  'HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\nx: y\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n';
+
+test.each([1, 7, 1_000])('after interim answers the final one counts, in pieces of %i', async (size) => {
+  const answer = Buffer.from(`${INTERIM}HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\nHT`);
+  await using receiver = await rawReceiver((socket) => {
+    socket.setNoDelay(true);
+    socket.on('data', () => {
+      let at = 0;
+      const more = () => {
+        if (at >= answer.length) return;
+        socket.write(answer.subarray(at, at + size), () => setImmediate(more));
+        at += size;
+      };
+      more();
+    });
+  });
   await using sender = testSender();
-  const outcome = await sender.send(webhook(receiver.url));
-  expect(outcome).toMatchObject({ errorCode: null, response: { statusCode: 202 } });
-  expect(outcome.response?.headers).toEqual([['content-length', '0']]);
+  for (let request = 0; request < 3; request++) {
+    const outcome = await sender.send(webhook(receiver.url));
+    expect(outcome).toMatchObject({ errorCode: null, response: { statusCode: 202 } });
+    expect(outcome.response?.headers).toEqual([['content-length', '2']]);
+    expect(outcome.response?.body.toString()).toBe('HT');
+  }
+  expect(receiver.connections).toBe(1);
 });
 
-test.each([301, 302, 303, 307, 308])('%i is not followed: the canary stays silent', async (status) => {
-  await using canary = await httpReceiver((_request, response) => response.end());
-  await using receiver = await httpReceiver((_request, response) =>
-    response.writeHead(status, { location: `${canary.url}?secret=1` }).end(),
-  );
-  await using sender = testSender();
-  const outcome = await sender.send(webhook(receiver.url));
-  expect(outcome).toMatchObject({ errorCode: 'REDIRECT', response: { statusCode: status } });
-  expect(outcome.errorMessage).not.toContain('secret');
-  expect(canary.connections).toBe(0);
+test('an interim answer over TLS, and a failure behind one', async () => {
+  await using receiver = await httpsReceiver((request, response) => {
+    response.writeContinue();
+    response.writeProcessing();
+    response.writeHead(request.url === '/bad' ? 500 : 204).end();
+  });
+  await using sender = testSender({ ca: [TEST_CERT] });
+  expect(await sender.send(webhook(receiver.url))).toMatchObject({ errorCode: null });
+  const bad = await sender.send(webhook(`https://127.0.0.1:${receiver.port}/bad`));
+  expect(bad).toMatchObject({ errorCode: 'HTTP_STATUS', response: { statusCode: 500 } });
 });
+
+test('an interim answer is a sign that the request was read: a reset after it is no stale connection', async () => {
+  let requests = 0;
+  await using receiver = await rawReceiver((socket) => {
+    socket.on('data', () => {
+      if (requests++ === 0) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+      else socket.end('HTTP/1.1 100 Continue\r\n\r\n');
+    });
+  });
+  await using sender = testSender();
+  await sender.send(webhook(receiver.url));
+  expect(await sender.send(webhook(receiver.url))).toMatchObject({ errorCode: 'CONNECTION_RESET' });
+  expect(requests).toBe(2);
+});
+
+test.each([300, 301, 302, 303, 304, 305, 306, 307, 308])(
+  '%i is not followed: the canary stays silent',
+  async (status) => {
+    await using canary = await httpReceiver((_request, response) => response.end());
+    await using receiver = await httpReceiver((_request, response) =>
+      response.writeHead(status, { location: `${canary.url}?secret=1` }).end(),
+    );
+    await using sender = testSender();
+    const outcome = await sender.send(webhook(receiver.url));
+    expect(outcome).toMatchObject({ errorCode: 'REDIRECT', response: { statusCode: status } });
+    expect(outcome.errorMessage).not.toContain('secret');
+    expect(canary.connections).toBe(0);
+  },
+);
 
 test('an answer that came while the event loop stalled past the deadline still counts', async () => {
   await using receiver = await rawReceiver((socket) =>
