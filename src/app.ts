@@ -21,6 +21,7 @@ import { type Installation, readInstallation } from './store/installation.ts';
 import { migrate } from './store/migrate.ts';
 import { createSecretBox, type SecretBox } from './store/secrets.ts';
 import { VERSION } from './version.ts';
+import { readAuthorities } from './webhook/authorities.ts';
 import { createSender } from './webhook/send.ts';
 import { startWorker } from './worker/runner.ts';
 
@@ -139,7 +140,12 @@ async function startDelivering(
     settings: { enable_seqscan: 'off' },
   });
   opened.push({ what: 'worker database', close: () => db.$client.end({ timeout: 5 }) });
-  const sender = createSender({ policy: config.egress, connectionsPerOrigin: config.concurrency });
+  const sender = createSender({
+    policy: config.egress,
+    connectionsPerOrigin: config.concurrency,
+    proxy: config.egressProxy,
+    ca: config.egressCaFile === null ? [] : await readAuthorities(config.egressCaFile),
+  });
   // Nothing is in flight any more, unless the worker was given up on: those attempts end with the process.
   opened.push({ what: 'sender', close: () => within(1, sender.close()) });
   const deliver = createDeliver({ db, secrets, sender, log, concurrency: config.concurrency });

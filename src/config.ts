@@ -5,6 +5,7 @@
 
 import { type EgressPolicy, isCidr, isLoopbackHost } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
+import { type EgressProxy, parseProxy } from './domain/proxy.ts';
 
 export interface Config {
   readonly host: string;
@@ -19,6 +20,10 @@ export interface Config {
   /** Null uses the installation's own. */
   readonly eventSource: string | null;
   readonly egress: EgressPolicy;
+  /** Null connects directly. */
+  readonly egressProxy: EgressProxy | null;
+  /** PEM file of authorities to trust beside the public ones; null for none. */
+  readonly egressCaFile: string | null;
   /** First one writes; empty generates one and keeps it in dataDir. */
   readonly encryptionKeys: readonly Buffer[];
   readonly concurrency: number;
@@ -83,6 +88,17 @@ export const SETTINGS = [
     meaning: 'comma-separated networks that are allowed whatever EGRESS says, e.g. 10.1.0.0/16',
   },
   {
+    name: 'EGRESS_PROXY',
+    byDefault: '',
+    meaning:
+      'HTTP proxy that webhooks leave through, http://[user:password@]host:port; it is asked to CONNECT to the judged address',
+  },
+  {
+    name: 'EGRESS_CA_FILE',
+    byDefault: '',
+    meaning: 'PEM file of certificate authorities to trust beside the public ones',
+  },
+  {
     name: 'ENCRYPTION_KEY',
     byDefault: '',
     meaning:
@@ -142,6 +158,8 @@ export function readConfig(env: Environment): Config {
     adminToken: read('ADMIN_TOKEN', parseToken, '16 to 512 visible ASCII characters'),
     roles: read('ROLES', parseRoles, 'api, worker or api,worker'),
     eventSource: read('EVENT_SOURCE', parseSource, 'a URI reference (RFC 3986)'),
+    egressProxy: read('EGRESS_PROXY', optional(parseProxy), 'a URL such as http://proxy.internal:3128'),
+    egressCaFile: read('EGRESS_CA_FILE', (text) => text || null, 'a file'),
     encryptionKeys: read('ENCRYPTION_KEY', parseKeys, 'base64 of 32 bytes'),
     concurrency: read('CONCURRENCY', whole(1, 2000), 'a whole number between 1 and 2000'),
     shutdownSeconds: read('SHUTDOWN_SECONDS', whole(0, 3600), 'a whole number between 0 and 3600'),
@@ -171,7 +189,7 @@ export function readConfig(env: Environment): Config {
 
 /** What may be said of a wrong value: never the value of a secret. */
 function describe(name: SettingName, text: string): string {
-  return ['ADMIN_TOKEN', 'ENCRYPTION_KEY', 'DATABASE_URL'].includes(name)
+  return ['ADMIN_TOKEN', 'ENCRYPTION_KEY', 'DATABASE_URL', 'EGRESS_PROXY'].includes(name)
     ? 'something else'
     : JSON.stringify(text);
 }
@@ -187,6 +205,12 @@ const whole =
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
     return value >= min && value <= max ? value : undefined;
   };
+
+/** Null where nothing is given; a mistake where `parse` makes nothing of it. */
+const optional =
+  <T>(parse: (text: string) => T | null) =>
+  (text: string): T | null | undefined =>
+    text === '' ? null : (parse(text) ?? undefined);
 
 function parseDatabaseUrl(text: string): string | null | undefined {
   if (text === '') return null;

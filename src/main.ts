@@ -63,13 +63,15 @@ function stopOnSignals(): Promise<string> {
 function banner(config: Config, app: Awaited<ReturnType<typeof startApp>>, tookMs: number): string {
   const link = app.adminToken === null ? `${app.url}/graphql` : `${app.url}/graphql#token=${app.adminToken}`;
   const dataDir = resolve(config.dataDir);
+  const proxy =
+    config.egressProxy === null ? '' : `, through ${config.egressProxy.host}:${config.egressProxy.port}`;
   return `
   Herald ${VERSION} is ready after ${(tookMs / 1000).toFixed(1)} s at ${app.url}
 
     GraphiQL   ${config.roles.has('api') ? link : 'in the processes with the role api'}
     Token      ${tokenLine(config, app.adminToken, dataDir)}
     Database   ${app.databaseAt}
-    Webhooks   ${describeEgress(config.egress)} (EGRESS, EGRESS_ALLOW_CIDRS)
+    Webhooks   ${describeEgress(config.egress)}${proxy} (EGRESS, EGRESS_ALLOW_CIDRS)
     Roles      ${[...config.roles].join(', ')}
 
 `;

@@ -148,14 +148,20 @@ export class Lanes {
       connect: (_options, callback) => {
         const { user } = lane;
         if (user === null) return callback(new Error('nobody asked for this connection'), null);
-        lane.connecting = new Connecting(route.target, user, this.#settings, route, (error, socket) => {
-          lane.connecting = null;
-          lane.served = 0;
-          lane.remoteAddress = socket?.remoteAddress ?? null;
-          if (socket === null) return callback(error ?? new Error('no socket'), null);
-          lane.interim = new InterimFilter(socket, () => lane.user?.onResponseStarted());
-          callback(null, socket);
-        });
+        lane.connecting = new Connecting(
+          route.target,
+          user,
+          this.#settings,
+          route,
+          (error, socket, address) => {
+            lane.connecting = null;
+            lane.served = 0;
+            lane.remoteAddress = address;
+            if (socket === null) return callback(error ?? new Error('no socket'), null);
+            lane.interim = new InterimFilter(socket, () => lane.user?.onResponseStarted());
+            callback(null, socket);
+          },
+        );
       },
     });
     const lane: Lane = {
