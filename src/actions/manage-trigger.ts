@@ -1,12 +1,11 @@
 /** Creates, changes, deletes, pauses and resumes triggers. */
-import { randomBytes } from 'node:crypto';
 import type { EgressPolicy } from '../domain/address.ts';
 import { fail, type Problem, type ProblemCode, problem, type Result, succeed } from '../domain/errors.ts';
-import { formatSecret, secretBytes } from '../domain/signature.ts';
 import {
   checkName,
   checkSecret,
   checkTrigger,
+  type SignatureAlgorithm,
   type TriggerSettings,
   type TriggerStatus,
   type TriggerStatusReason,
@@ -27,7 +26,6 @@ import {
 } from '../store/trigger-invocations.ts';
 import {
   ensureProject,
-  insertSigningKey,
   insertTrigger,
   lockTrigger,
   type NewTriggerRow,
@@ -36,6 +34,7 @@ import {
   updateTrigger as writeTrigger,
 } from '../store/triggers.ts';
 import { judgeUrl } from '../webhook/egress.ts';
+import { addSigningKey } from './signing-keys.ts';
 import { sealHeaders, unknownMasked } from './trigger-headers.ts';
 
 export interface TriggerDeps {
@@ -46,7 +45,8 @@ export interface TriggerDeps {
 
 export interface NewTrigger extends TriggerSettings {
   readonly project: string;
-  /** `whsec_…`; null generates one. */
+  readonly signatureAlgorithm: SignatureAlgorithm;
+  /** `whsec_…`; null generates a key. */
   readonly signingSecret: string | null;
   readonly paused: boolean;
 }
@@ -65,9 +65,6 @@ export interface TriggerRemoval {
   readonly pending: 'CANCEL' | 'FINISH';
 }
 
-/** Bytes of a generated signing secret: 256 bits, as Standard Webhooks' reference implementations make. */
-const GENERATED_SECRET_BYTES = 32;
-
 export async function createTrigger(
   { db, secrets, egress }: TriggerDeps,
   input: NewTrigger,
@@ -76,15 +73,21 @@ export async function createTrigger(
     ...checkName('project', input.project),
     ...checkTrigger(input),
     ...checkUrl(input.url, egress),
-    ...(input.signingSecret === null ? [] : checkSecret(input.signingSecret)),
+    ...checkSecret(input.signingSecret, input.signatureAlgorithm),
   ];
   if (problems.length > 0) return fail(...problems);
-  const key =
-    (input.signingSecret && secretBytes(input.signingSecret)) || randomBytes(GENERATED_SECRET_BYTES);
   return writing(db, input.name, async (tx) => {
     await ensureProject(tx, input.project);
     const id = await newId(tx);
-    const { project, signingSecret: _, paused, headers, retrySchedule, ...settings } = input;
+    const {
+      project,
+      signatureAlgorithm,
+      signingSecret: given,
+      paused,
+      headers,
+      retrySchedule,
+      ...settings
+    } = input;
     const trigger = await insertTrigger(tx, {
       ...settings,
       id,
@@ -94,10 +97,8 @@ export async function createTrigger(
       headers: sealHeaders(secrets, id, headers, []),
       ...(paused ? PAUSED_BY_HAND : {}),
     });
-    const keyId = await newId(tx);
-    const sealed = secrets.seal(`signing_keys.${keyId}.secret`, key);
-    await insertSigningKey(tx, { id: keyId, triggerId: id, algorithm: 'HMAC_SHA256', secret: sealed });
-    return succeed({ trigger, signingSecret: formatSecret(key) });
+    const signingSecret = await addSigningKey(tx, secrets, id, signatureAlgorithm, given);
+    return succeed({ trigger, signingSecret });
   });
 }
 
@@ -222,12 +223,12 @@ function refuse(row: TriggerRow | null, id: string, expectedVersion: number | nu
   return problem('expectedVersion', 'VERSION_CONFLICT', message);
 }
 
-function notFound(id: string): Problem {
+export function notFound(id: string): Problem {
   return problem('id', 'NOT_FOUND', `no trigger ${id}`);
 }
 
 /** Runs `work` in a transaction that a refusal rolls back; a taken name is a problem, not an error. */
-async function writing<T>(
+export async function writing<T>(
   db: Database,
   name: string,
   work: (tx: Transaction) => Promise<Result<T>>,

@@ -100,7 +100,7 @@ function triggerPayload(result: Result<TriggerRow>): TriggerPayload {
 }
 
 /** Runs `change` where the caller may see the trigger; an id that is none is not found either. */
-async function changing<T>(
+export async function changing<T>(
   id: string,
   context: GraphqlContext,
   change: () => Promise<Result<T>>,

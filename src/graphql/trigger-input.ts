@@ -6,6 +6,7 @@ import {
   DEFAULT_PROJECT,
   DEFAULT_RETRIES,
   DEFAULT_TIMEOUT_MS,
+  type SignatureAlgorithm,
   type TriggerHeader,
   type TriggerStatus,
 } from '../domain/trigger.ts';
@@ -35,6 +36,7 @@ export interface TriggerAsked extends SettingsAsked {
   readonly type: string;
   readonly url: string;
   readonly project?: Given<string>;
+  readonly signatureAlgorithm?: Given<SignatureAlgorithm>;
   readonly signingSecret?: Given<string>;
   readonly paused?: Given<boolean>;
 }
@@ -62,6 +64,7 @@ export function toNewTrigger(asked: TriggerAsked): NewTrigger {
     contentMode: asked.contentMode ?? 'JSON',
     specVersion: asked.specVersion ?? '1.0-rc1',
     headers: (asked.headers ?? []).map(toHeader),
+    signatureAlgorithm: asked.signatureAlgorithm ?? 'HMAC_SHA256',
     signingSecret: asked.signingSecret ?? null,
     paused: asked.paused ?? false,
   };

@@ -4,6 +4,7 @@ import type { TriggerRow } from '../store/triggers.ts';
 import { builder } from './builder.ts';
 import { TriggerRef } from './refs.ts';
 import { CONTENT_MODE, HttpHeaderInput, SPEC_VERSION } from './shared.ts';
+import { SIGNATURE_ALGORITHM } from './signing-key.ts';
 import { TRIGGER_STATUS } from './trigger.ts';
 import { type Payload, userErrorsField } from './user-error.ts';
 
@@ -49,6 +50,11 @@ export const CreateTriggerInput = builder.inputType('CreateTriggerInput', {
       type: [HttpHeaderInput],
       defaultValue: [],
       description: 'Extra request headers, at most 20.',
+    }),
+    signatureAlgorithm: t.field({
+      type: SIGNATURE_ALGORITHM,
+      defaultValue: 'HMAC_SHA256',
+      description: 'Signature scheme of the generated key.',
     }),
     signingSecret: t.string({
       description: 'Bring your own HMAC secret: `whsec_` and base64 of 24 to 64 bytes.',
@@ -120,7 +126,7 @@ CreateTriggerPayload.implement({
     trigger: triggerField(t),
     signingSecret: t.exposeString('signingSecret', {
       nullable: true,
-      description: 'The signing secret (`whsec_…`). Shown once.',
+      description: 'The signing secret (`whsec_…`, or `whsk_…` of an Ed25519 key). Shown once.',
     }),
     userErrors: userErrorsField(t),
   }),
@@ -168,7 +174,7 @@ DeleteTriggerPayload.implement({
   }),
 });
 
-function triggerField<P extends TriggerPayload>(
+export function triggerField<P extends TriggerPayload>(
   t: PothosSchemaTypes.ObjectFieldBuilder<(typeof builder)['$inferSchemaTypes'], P>,
 ) {
   return t.field({

@@ -27,6 +27,7 @@ await createTrigger(
     specVersion: '1.0-rc1',
     headers: [],
     description: null,
+    signatureAlgorithm: 'HMAC_SHA256',
     signingSecret: null,
     paused: false,
   },
