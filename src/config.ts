@@ -6,6 +6,7 @@
 import { type EgressPolicy, isCidr, isLoopbackHost } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
 import { type EgressProxy, parseProxy } from './domain/proxy.ts';
+import { parseKeys } from './store/secrets.ts';
 
 export interface Config {
   readonly host: string;
@@ -160,7 +161,11 @@ export function readConfig(env: Environment): Config {
     eventSource: read('EVENT_SOURCE', parseSource, 'a URI reference (RFC 3986)'),
     egressProxy: read('EGRESS_PROXY', optional(parseProxy), 'a URL such as http://proxy.internal:3128'),
     egressCaFile: read('EGRESS_CA_FILE', (text) => text || null, 'a file'),
-    encryptionKeys: read('ENCRYPTION_KEY', parseKeys, 'base64 of 32 bytes'),
+    encryptionKeys: read(
+      'ENCRYPTION_KEY',
+      (text) => (text === '' ? [] : (parseKeys(text) ?? undefined)),
+      'base64 of 32 bytes, or several of them with commas between',
+    ),
     concurrency: read('CONCURRENCY', whole(1, 2000), 'a whole number between 1 and 2000'),
     shutdownSeconds: read('SHUTDOWN_SECONDS', whole(0, 3600), 'a whole number between 0 and 3600'),
     retentionDays: read('RETENTION_DAYS', whole(1, 3650), 'a whole number between 1 and 3650'),
@@ -246,10 +251,4 @@ function parseOrigins(text: string): readonly string[] | undefined {
     .map((origin) => origin.trim())
     .filter((origin) => origin !== '');
   return origins.every((origin) => URL.parse(origin)?.origin === origin) ? origins : undefined;
-}
-
-function parseKeys(text: string): readonly Buffer[] | undefined {
-  if (text === '') return [];
-  const keys = text.split(',').map((key) => Buffer.from(key.trim(), 'base64'));
-  return keys.every((key) => key.length === 32) ? keys : undefined;
 }

@@ -5,6 +5,7 @@ import { type Config, readConfig, SETTINGS } from './config.ts';
 import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
 import { createLog } from './log.ts';
+import { reencryptDatabase } from './reencrypt.ts';
 import { VERSION } from './version.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -12,13 +13,35 @@ const isSignal = (reason: string): boolean => SIGNALS.some((signal) => signal ==
 /** npm hands a Ctrl-C on although the terminal sent it to us too: signals this close together are one. */
 const SAME_SIGNAL_MS = 1000;
 
+const COMMANDS = `Commands:
+  (none)             start
+  reencrypt          encrypt all secrets anew with the first key of ENCRYPTION_KEY
+`;
+
 if (process.argv.includes('--help')) {
   const lines = SETTINGS.map(
     ({ name, byDefault, meaning }) => `  ${name.padEnd(19)}${meaning}${byDefault && ` [${byDefault}]`}`,
   );
-  process.stdout.write(`Herald ${VERSION}\n\nSettings, from the environment:\n${lines.join('\n')}\n`);
+  process.stdout.write(
+    `Herald ${VERSION}\n\n${COMMANDS}\nSettings, from the environment:\n${lines.join('\n')}\n`,
+  );
+} else if (process.argv[2] === 'reencrypt') {
+  await reencrypt();
 } else {
   await main();
+}
+
+/** Writes all secrets anew with the first key of ENCRYPTION_KEY, says how many, and ends. */
+async function reencrypt(): Promise<void> {
+  try {
+    const config = readConfig(process.env);
+    const { signingKeys, headers } = await reencryptDatabase(config, createLog(config.logLevel));
+    process.stdout.write(
+      `Encrypted anew with the first key: ${signingKeys} signing keys, ${headers} secret headers. Older keys can be dropped.\n`,
+    );
+  } catch (error) {
+    giveUp(error);
+  }
 }
 
 async function main(): Promise<void> {
@@ -34,11 +57,15 @@ async function main(): Promise<void> {
     log('info', 'stopped');
     process.exit(isSignal(reason) ? 0 : 1);
   } catch (error) {
-    const text =
-      error instanceof StartupError ? error.message : error instanceof Error ? error.stack : String(error);
-    process.stderr.write(`${text}\n`);
-    process.exit(1);
+    giveUp(error);
   }
+}
+
+function giveUp(error: unknown): void {
+  const text =
+    error instanceof StartupError ? error.message : error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`${text}\n`);
+  process.exit(1);
 }
 
 /** Resolves with the first signal. A second one, a second later or more, ends the process at once. */

@@ -25,6 +25,8 @@ export interface DeliveryTrigger {
   readonly headers: readonly Header[];
   /** The same for the attempt log: secret values masked. */
   readonly maskedHeaders: readonly Header[];
+  /** Values of the secret ones. */
+  readonly secretValues: readonly string[];
   /** Current first; `expiresAt` in epoch milliseconds, null for the current one. */
   readonly keys: readonly { readonly key: KeyObject; readonly expiresAt: number | null }[];
 }
@@ -85,13 +87,16 @@ function toDeliveryTrigger(
   keys: readonly SigningKeyRow[],
 ): DeliveryTrigger {
   const { version, name, url, timeoutMs, retrySchedule, contentMode, specVersion } = row;
+  const headers = row.headers.map(({ name, value, secret }) => ({
+    name,
+    value: secret ? secrets.open(headerPlace(row.id, name), value).toString() : value,
+    secret,
+  }));
   return {
     ...{ version, name, url, timeoutMs, retrySchedule, contentMode, specVersion },
-    headers: row.headers.map(({ name, value, secret }) => [
-      name,
-      secret ? secrets.open(headerPlace(row.id, name), value).toString() : value,
-    ]),
-    maskedHeaders: row.headers.map(({ name, value, secret }) => [name, secret ? MASKED : value]),
+    headers: headers.map(({ name, value }) => [name, value]),
+    maskedHeaders: headers.map(({ name, value, secret }) => [name, secret ? MASKED : value]),
+    secretValues: headers.filter(({ secret }) => secret).map(({ value }) => value),
     keys: keys.map(({ id, algorithm, secret, expiresAt }) => {
       const bytes = secrets.open(keyPlace(id), secret);
       const key = algorithm === 'ED25519' ? ed25519Key(bytes) : hmacKey(bytes);
