@@ -88,7 +88,9 @@ function stopOnSignals(): Promise<string> {
 }
 
 function banner(config: Config, app: Awaited<ReturnType<typeof startApp>>, tookMs: number): string {
-  const link = app.adminToken === null ? `${app.url}/graphql` : `${app.url}/graphql#token=${app.adminToken}`;
+  // Output often ends in a log: a token that was set is known to whoever set it, and is not said again.
+  const shown = config.adminToken === null ? app.adminToken : null;
+  const link = shown === null ? `${app.url}/graphql` : `${app.url}/graphql#token=${shown}`;
   const dataDir = resolve(config.dataDir);
   const proxy =
     config.egressProxy === null ? '' : `, through ${config.egressProxy.host}:${config.egressProxy.port}`;
