@@ -76,7 +76,7 @@ export function createGraphql(services: GraphqlServices): Graphql {
         await yoga(req, res, { caller, headers: req.headers, body });
       } catch (error) {
         // The client hung up: nobody to answer, and no fault of ours.
-        if (req.destroyed && !req.complete) return;
+        if (!(error instanceof AppError) && req.destroyed && !req.complete) return;
         const { message, extensions } = translate(error);
         const code = String(extensions.code);
         sendError(res, STATUS_OF_CODE[code] ?? 400, code, message);
