@@ -66,7 +66,8 @@ export function retryAfterSeconds(outcome: Outcome, now: Date): number | null {
 function httpDateSeconds(value: string, now: Date): number | null {
   // Every HTTP-date form starts with a day's name; Date.parse alone would also take `-1` or `2099`.
   if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(value)) return null;
-  const at = Date.parse(value);
+  // The asctime form names no zone and means GMT; Date.parse would take the machine's.
+  const at = Date.parse(value.endsWith('GMT') ? value : `${value} GMT`);
   return Number.isNaN(at) ? null : (at - now.getTime()) / 1000;
 }
 
