@@ -44,7 +44,7 @@ begin
         then 'expected source to be a URI reference of 1 to 2048 characters'
       when e.traceparent !~ '^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$'
         then 'expected traceparent to be a W3C Trace Context header, version 00'
-      when char_length(e.tracestate) > 512 or e.tracestate ~ '[^ -~\u0080-\u00ff]'
+      when char_length(e.tracestate) > 512 or e.tracestate ~ '[^ -~\t\u0080-\u00ff]'
         then 'expected tracestate to be at most 512 characters that a header can hold'
     end
     into wrong

@@ -242,6 +242,18 @@ describe('beside the data', () => {
     });
   });
 
+  test('a tracestate that a header can hold is delivered, however odd', async () => {
+    const tracestate = 'a=1\tb=é';
+    const headers = { traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01`, tracestate };
+    const response = await app.post('/queue', { type: 'poison', data: 'traced' }, headers);
+    expect(response.status).toBe(200);
+    const { headers: got } = await until(
+      () => receiver.deliveries.find(({ text }) => text.includes('"traced"')) ?? false,
+      'the traced event',
+    );
+    expect(got.tracestate).toBe(tracestate);
+  });
+
   test('every type that is accepted is delivered, in binary mode as a header', async () => {
     const types = [
       'Euro € 😀',
