@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { startApp } from './app.ts';
 import type { Command, CommandCall } from './commands/command.ts';
 import { parseCommandLine } from './commands/parse.ts';
+import { reencryptCommand } from './commands/reencrypt.ts';
 import { rotateAdminTokenCommand } from './commands/rotate-admin-token.ts';
 import { type Config, readConfig, SETTINGS } from './config.ts';
 import { describeEgress } from './domain/address.ts';
@@ -24,6 +25,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: start,
   },
   'rotate-admin-token': rotateAdminTokenCommand,
+  reencrypt: reencryptCommand,
 };
 
 /** Exit code of a command line that was not understood. */
@@ -57,10 +59,7 @@ async function run(command: Command, call: Pick<CommandCall, 'options' | 'words'
   try {
     await command.run({ ...call, env: process.env, print: (text) => process.stdout.write(text) });
   } catch (error) {
-    const text =
-      error instanceof StartupError ? error.message : error instanceof Error ? error.stack : String(error);
-    process.stderr.write(`${text}\n`);
-    process.exit(1);
+    giveUp(error);
   }
 }
 
@@ -75,6 +74,13 @@ async function start({ env }: CommandCall): Promise<void> {
   await app.close();
   log('info', 'stopped');
   process.exit(isSignal(reason) ? 0 : 1);
+}
+
+function giveUp(error: unknown): void {
+  const text =
+    error instanceof StartupError ? error.message : error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`${text}\n`);
+  process.exit(1);
 }
 
 /** Resolves with the first signal. A second one, a second later or more, ends the process at once. */
@@ -97,15 +103,19 @@ function stopOnSignals(): Promise<string> {
 }
 
 function banner(config: Config, app: Awaited<ReturnType<typeof startApp>>, tookMs: number): string {
-  const link = app.adminToken === null ? `${app.url}/graphql` : `${app.url}/graphql#token=${app.adminToken}`;
+  // Output often ends in a log: a token that was set is known to whoever set it, and is not said again.
+  const shown = config.adminToken === null ? app.adminToken : null;
+  const link = shown === null ? `${app.url}/graphql` : `${app.url}/graphql#token=${shown}`;
   const dataDir = resolve(config.dataDir);
+  const proxy =
+    config.egressProxy === null ? '' : `, through ${config.egressProxy.host}:${config.egressProxy.port}`;
   return `
   Herald ${VERSION} is ready after ${(tookMs / 1000).toFixed(1)} s at ${app.url}
 
     GraphiQL   ${config.roles.has('api') ? link : 'in the processes with the role api'}
     Token      ${tokenLine(config, app.adminToken, dataDir)}
     Database   ${app.databaseAt}
-    Webhooks   ${describeEgress(config.egress)} (EGRESS, EGRESS_ALLOW_CIDRS)
+    Webhooks   ${describeEgress(config.egress)}${proxy} (EGRESS, EGRESS_ALLOW_CIDRS)
     Roles      ${[...config.roles].join(', ')}
 
 `;
