@@ -4,7 +4,7 @@
  */
 import { expect, test } from 'vitest';
 import { createTrigger } from '../support/app.ts';
-import { check, drained, leasesAreGone } from '../support/checker.ts';
+import { check, drained, leasesAreGone, onlyTheLiving } from '../support/checker.ts';
 import { openSql } from '../support/database.ts';
 import { startFleet } from '../support/fleet.ts';
 import { createClientLedger, startLoad, startReceiverLedger } from '../support/ledger.ts';
@@ -34,7 +34,6 @@ test(`killed, stopped, cut, restarted: nothing lost, nothing made up (FAULT_SEED
   await fleet.ready();
   const trigger = { type: 'storm', url: receiver.receiver.url, retrySchedule: [0], retries: 20 };
   await createTrigger(fleet, trigger);
-
   const clients = createClientLedger();
   const load = startLoad({
     ledger: clients,
@@ -50,6 +49,7 @@ test(`killed, stopped, cut, restarted: nothing lost, nothing made up (FAULT_SEED
   const { log, losses } = await rage({ fleet, postgres, sql, random, stopMs: 1500 }, faults, [300, 900]);
   const before = clients.acknowledged();
   await until(() => clients.acknowledged() > before + 50, 'the load to go on');
+  await fleet.ready();
   await load.stop();
   await drained(sql, 20_000);
 
@@ -58,6 +58,7 @@ test(`killed, stopped, cut, restarted: nothing lost, nothing made up (FAULT_SEED
   const verdict = await check({ clients, receiver, sql, duplicatesMax });
   console.log(`storm FAULT_SEED=${SEED}: ${log.join(', ')}; ${JSON.stringify(verdict)}`);
   expect([...clients.refusals].filter((status) => status !== 503)).toEqual([]);
+  await onlyTheLiving(sql, 3);
   expect(await fleet.stop()).toEqual([0, 0, 0]);
   await leasesAreGone(sql);
 }, 90_000);

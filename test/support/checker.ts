@@ -8,19 +8,30 @@ import { expect } from 'vitest';
 import type { ClientLedger, ReceiverLedger } from './ledger.ts';
 import { until } from './until.ts';
 
-/** Waits until nothing is left to do: every invocation final, no job, no attempt in flight. */
+/** Waits until nothing is left to do: every invocation final, no job, no attempt in flight. Else says what is left. */
 export async function drained(sql: postgres.Sql, timeoutMs: number): Promise<void> {
-  await until(
-    async () => {
-      const [row] = await sql<{ left: number }[]>`
-        select (select count(*) from herald.invocations where finished_at is null)::int
-          + (select count(*) from graphile_worker._private_jobs)::int
-          + (select count(*) from herald.attempts where status = 'RUNNING')::int as left`;
-      return row?.left === 0;
-    },
-    'everything to be done',
-    timeoutMs,
-  );
+  const isDone = async (): Promise<boolean> => {
+    const [row] = await sql<{ left: number }[]>`
+      select (select count(*) from herald.invocations where finished_at is null)::int
+        + (select count(*) from graphile_worker._private_jobs)::int
+        + (select count(*) from herald.attempts where status = 'RUNNING')::int as left`;
+    return row?.left === 0;
+  };
+  await until(isDone, 'everything to be done', timeoutMs).catch(async (cause: unknown) => {
+    throw new Error(`not everything is done after ${timeoutMs} ms: ${await whatIsLeft(sql)}`, { cause });
+  });
+}
+
+async function whatIsLeft(sql: postgres.Sql): Promise<string> {
+  const workers = await sql`select pool_id, name, now() - heartbeat_at as silent_for from herald.workers`;
+  const groups = await sql`
+    select count(*)::int as count, i.status, j.locked_by, j.attempts, j.max_attempts, j.run_at <= now() as due,
+        j.key is null as replaced, max(now() - j.locked_at) as locked_for, max(j.last_error) as error
+      from graphile_worker._private_jobs j
+      full join (select * from herald.invocations where finished_at is null) i
+        on i.id = (j.payload ->> 'invocation')::uuid
+      group by 2, 3, 4, 5, 6, 7 limit 20`;
+  return JSON.stringify({ workers, groups });
 }
 
 export interface Verdict {
@@ -104,6 +115,15 @@ async function checkDatabase(sql: postgres.Sql): Promise<void> {
     'invocations whose attempts are not all there',
   ).toEqual([]);
   expect(await rows(sql`select id from graphile_worker._private_jobs`), 'jobs left behind').toEqual([]);
+}
+
+/** Waits until the dead are buried: only those who live are on the list. */
+export async function onlyTheLiving(sql: postgres.Sql, living: number): Promise<void> {
+  await until(
+    async () => (await sql`select from herald.workers`).length === living,
+    `${living} workers on the list`,
+    45_000,
+  );
 }
 
 /** Once the processes have ended in good order: no row and no lock speaks of them. */

@@ -18,7 +18,7 @@ export interface Member {
 
 export interface Fleet extends AsyncDisposable {
   readonly members: readonly Member[];
-  /** Of those that are ready. */
+  /** Of those that are ready and have the API. */
   urls(): readonly string[];
   /** Runs a GraphQL operation at the first that is ready. */
   graphql<T = Record<string, unknown>>(query: string, variables?: unknown): Promise<T>;
@@ -66,7 +66,8 @@ export async function startFleet({ database, members: settings }: FleetOptions):
     members.push(member);
     note(member, member.process);
   }
-  const urls = () => members.flatMap(({ url }) => url ?? []);
+  const hasApi = (slot: number) => settings[slot]?.ROLES !== 'worker';
+  const urls = () => members.flatMap(({ url }, slot) => (hasApi(slot) ? (url ?? []) : []));
   return {
     members,
     urls,

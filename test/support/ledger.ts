@@ -20,6 +20,8 @@ export interface ClientLedger {
   /** Statuses other than 200. */
   readonly refusals: ReadonlySet<number>;
   acknowledged(): number;
+  /** Notes what was queued in another way. */
+  note(key: string, eventId: string): void;
   /** Queues one event over REST at `url`; with the key as idempotency key, if the caller means to try again. */
   queue(url: string, key: string, options: { readonly type: string; readonly keyed: boolean }): Promise<Fate>;
 }
@@ -34,6 +36,7 @@ export function createClientLedger(): ClientLedger {
     sent,
     refusals,
     acknowledged: () => [...sent.values()].filter(({ fate }) => fate === 'ACKNOWLEDGED').length,
+    note: (key, eventId) => void sent.set(key, { key, fate: 'ACKNOWLEDGED', eventIds: new Set([eventId]) }),
     async queue(url, key, { type, keyed }) {
       const entry = sent.get(key) ?? { key, fate: 'UNKNOWN', eventIds: new Set<string>() };
       sent.set(key, entry);
