@@ -2,7 +2,6 @@
  * Delivers one invocation: load → envelope and signature → POST → decide → record. Loads and records are shared by
  * whatever else is being delivered at the same moment; each delivery still waits for its own commit.
  */
-import { setTimeout as pause } from 'node:timers/promises';
 import type { Header, Outcome, WebhookRequest } from '../domain/attempt.ts';
 import { envelope } from '../domain/envelope.ts';
 import { AppError } from '../domain/errors.ts';
@@ -12,7 +11,7 @@ import { sign } from '../domain/signature.ts';
 import { attemptTraceparent } from '../domain/trace.ts';
 import type { Log } from '../log.ts';
 import { createBatcher } from '../store/batch.ts';
-import { type Database, describeError, inTransaction, translateDatabaseError } from '../store/database.ts';
+import { type Database, describeError, inTransaction } from '../store/database.ts';
 import { type Delivery, loadDeliveries } from '../store/invocations.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import {
@@ -29,6 +28,7 @@ import { VERSION } from '../version.ts';
 import type { Sender } from '../webhook/send.ts';
 import { newSpanId, newUuid } from './ids.ts';
 import { holdTrigger } from './manage-trigger.ts';
+import { createOffering } from './offering.ts';
 import { createShares } from './shares.ts';
 import { createTriggerCache, type DeliveryTrigger } from './trigger-cache.ts';
 
@@ -47,6 +47,8 @@ export interface DeliveryJob {
   /** How often the queue has locked the job, this time included, and how often it will. */
   readonly attempts: number;
   readonly maxAttempts: number;
+  /** Asked right before the attempt goes out; false where the job may be with another process. */
+  mayBegin(): Promise<boolean>;
 }
 
 /** What the queue has to do with the job: forget it, or run it again after its back-off. */
@@ -60,15 +62,13 @@ const MAX_BATCH = 400;
 const GATHER_MS = 4;
 /** Attempts that end sooner are recorded once, when they have ended; slower ones are shown while they last. */
 const SHOW_AFTER_MS = 400;
-/** How long results are kept in memory and offered again while the database is away. */
-const KEEP_RESULTS_MS = 60_000;
-const OFFER_AGAIN_MS = 250;
 
 export function createDeliver({ db, secrets, sender, log, concurrency }: DeliverDeps): Deliver {
   const triggers = createTriggerCache(db, secrets);
   const limits = { maxSize: MAX_BATCH, concurrency: 2, gatherMs: GATHER_MS, maxWaiting: 100_000 };
   const loads = createBatcher({ flush: (ids: readonly string[]) => loadDeliveries(db, ids), ...limits });
   const shares = createShares(concurrency);
+  const results = createOffering();
   const postponements = createBatcher({
     flush: answering((batch: readonly Postponement[]) => postponeJobs(db, batch)),
     ...limits,
@@ -78,9 +78,18 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
     ...limits,
   });
   const records = createBatcher({
-    flush: (batch: readonly Settlement[]) => keepOffering(() => settle(db, batch)),
+    flush: (batch: readonly Settlement[]) => results.offer(() => settle(db, batch)),
     ...limits,
   });
+
+  /** Nothing goes out that could not be recorded, nor what may be with another process. */
+  async function begin(job: DeliveryJob): Promise<boolean> {
+    while (await job.mayBegin()) {
+      if (!results.stuck()) return true;
+      await results.nextTry();
+    }
+    return false;
+  }
 
   async function send(delivery: Delivery, trigger: DeliveryTrigger) {
     const request = buildRequest(delivery, trigger);
@@ -139,9 +148,11 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       return 'DONE';
     }
     const enteredAt = performance.now();
-    const { sent, outcome } = await send(delivery, trigger).finally(() =>
-      shares.leave(delivery.triggerId, performance.now() - enteredAt),
-    );
+    const made = await begin(job)
+      .then((mayBegin) => (mayBegin ? send(delivery, trigger) : null))
+      .finally(() => shares.leave(delivery.triggerId, performance.now() - enteredAt));
+    if (made === null) return 'RETRY';
+    const { sent, outcome } = made;
     const attempt = delivery.attemptCount + 1;
     const decision = decide({
       outcome,
@@ -227,21 +238,6 @@ async function pauseGone(db: Database, triggerId: string): Promise<void> {
     const trigger = await lockTrigger(tx, triggerId);
     if (trigger?.status === 'ACTIVE') await holdTrigger(tx, triggerId, 'RECEIVER_GONE');
   });
-}
-
-/** Offers results again while the database is away or busy: they are the only memory of what the receiver said. */
-async function keepOffering<T>(offer: () => Promise<T>): Promise<T> {
-  const until = performance.now() + KEEP_RESULTS_MS;
-  for (;;) {
-    try {
-      return await offer();
-    } catch (error) {
-      const translated = translateDatabaseError(error);
-      const away = translated instanceof AppError && translated.code === 'UNAVAILABLE';
-      if (!away || performance.now() > until) throw error;
-      await pause(OFFER_AGAIN_MS);
-    }
-  }
 }
 
 function bare(outcome: Outcome): Outcome {

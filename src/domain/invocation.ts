@@ -124,6 +124,7 @@ export const FAILURE_REASONS = [
   'BLOCKED',
   'TRIGGER_REMOVED',
   'INVALID_REQUEST',
+  'WORKER_LOST',
 ] as const;
 export type FailureReason = (typeof FAILURE_REASONS)[number];
 

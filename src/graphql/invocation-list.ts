@@ -30,6 +30,7 @@ export const FAILURE_REASON = builder.enumType('FailureReason', {
     BLOCKED: { description: "The trigger's URL is not allowed by the egress policy." },
     TRIGGER_REMOVED: { description: 'The trigger was deleted or disabled.' },
     INVALID_REQUEST: { description: 'The request could not be built from the event and trigger.' },
+    WORKER_LOST: { description: 'The process that made the attempt died, again and again.' },
   } satisfies Described<FailureReason>,
 });
 

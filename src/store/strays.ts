@@ -1,6 +1,7 @@
 /**
  * The net under all races between people who pause, resume and update triggers and deliveries that end at the same
- * moment: whatever an unlucky order left without a job, or held although its trigger is active, is found again.
+ * moment: whatever an unlucky order left without a job, or held although its trigger is active, is found again. So is what
+ * a fault of ours left in a state in which graphile-worker would not look at it.
  */
 import { sql } from 'drizzle-orm';
 import { type Database, inTransaction } from './database.ts';
@@ -18,7 +19,10 @@ export interface StrayCursor {
   readonly id: string;
 }
 
-/** Plans jobs for overdue invocations that have none. */
+/**
+ * Plans jobs for overdue invocations that have none, frees those that a process unknown to us has locked (it died before
+ * it signed on, or after it signed off), and gives jobs another go whose attempts were used up by faults of ours.
+ */
 export async function adoptStrays(
   db: Database,
   cursor: StrayCursor | null,
@@ -44,6 +48,20 @@ export async function adoptStrays(
         where not exists (
           select from graphile_worker._private_jobs j where j.key = o.id::text and j.run_at < 'infinity')
     ),
+    orphans as (
+      update graphile_worker._private_jobs j
+        set locked_by = null, locked_at = null, attempts = greatest(0, j.attempts - 1), updated_at = now()
+        from overdue o
+        where j.key = o.id::text and j.locked_at < now() - make_interval(secs => ${OVERDUE_SECONDS})
+          and not exists (select from herald.workers w where w.pool_id = j.locked_by)
+        returning j.id
+    ),
+    stranded as (
+      update graphile_worker._private_jobs j
+        set attempts = j.max_attempts - 1, updated_at = now()
+        where j.locked_at is null and j.attempts >= j.max_attempts and j.key is not null
+        returning j.id
+    ),
     adopted as (
       select count(*)::int as count from graphile_worker.add_jobs((
         select array_agg((
@@ -55,7 +73,7 @@ export async function adoptStrays(
     last as (
       select o.next_attempt_at, o.id from overdue o order by o.next_attempt_at desc, o.id desc limit 1
     )
-    select a.count as adopted, (select count(*)::int from overdue) as seen, l.next_attempt_at::text as due_at, l.id
+    select a.count + (select count(*)::int from orphans) + (select count(*)::int from stranded) as adopted, (select count(*)::int from overdue) as seen, l.next_attempt_at::text as due_at, l.id
       from adopted a
       left join last l on true`);
   const more = row !== undefined && row.seen === ROUND && row.due_at !== null && row.id !== null;

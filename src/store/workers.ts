@@ -1,8 +1,7 @@
 /**
- * Which worker processes live, and what becomes of a dead one's jobs. graphile-worker alone frees them after 4 hours.
- * Each process holds a session advisory lock; Postgres lets go of it within milliseconds of the process' death. One
- * that is stopped, or cut off without a word, keeps the lock but no longer reports in. Should it come back, its late
- * results are discarded (`settle`).
+ * Which worker processes live. Each holds a session advisory lock, which Postgres lets go of within milliseconds of the
+ * process' death, and beats; one that is stopped, or cut off without a word, keeps the lock but beats no more. Who is
+ * dead is for the peers that watch it to say (worker/peers.ts), and what becomes of its jobs is in rescue.ts.
  */
 import { hostname } from 'node:os';
 import { sql } from 'drizzle-orm';
@@ -10,148 +9,83 @@ import type postgres from 'postgres';
 import type { Database } from './database.ts';
 
 /** The advisory lock of a process is the hash of this and its pool id. */
-const LOCK_NAME = 'herald worker ';
-/** A process that has not reported in for this long is stopped or cut off, even if its lock is still held. */
-const HEARTBEAT_TIMEOUT_SECONDS = 30;
+export const LOCK_NAME = 'herald worker ';
 
-/** Registers this process as `poolId` and holds its lock on `client`, which must have a single connection. */
-export async function registerWorker(client: postgres.Sql, poolId: string): Promise<void> {
-  // The lock comes first: a row without its lock would be taken for dead.
-  await client`select pg_advisory_lock(${lockKey(client, poolId)})`;
-  await reportIn(client, poolId);
+/** A peer as one beat saw it. */
+export interface Sighting {
+  /** graphile-worker's `locked_by`. */
+  readonly poolId: string;
+  /** Its last heartbeat in epoch milliseconds of the database's clock: a value that changes, not a time to compare. */
+  readonly beat: string;
+  /** How long ago that was, in ms of the database's clock. */
+  readonly ageMs: number;
+  /** Whether its session, and with it its lock, is there. */
+  readonly locked: boolean;
 }
 
-/** Reports in, and takes the lock again where the connection was lost, and with it the lock. */
-export async function keepWorkerAlive(client: postgres.Sql, poolId: string): Promise<void> {
-  if (!(await reportIn(client, poolId))) await registerWorker(client, poolId);
+export interface Beat {
+  /** Which session beat: another than the last one means that the connection was lost between. */
+  readonly session: number;
+  /** Own pools that were unknown: new ones, and those that peers took for dead and buried. */
+  readonly fresh: readonly string[];
+  readonly peers: readonly Sighting[];
 }
-
-/** Writes the heartbeat; whether the lock is held. A row that others took away while we were stopped comes back. */
-async function reportIn(client: postgres.Sql, poolId: string): Promise<boolean> {
-  const name = `${hostname()}/${process.pid}`;
-  const [row] = await client<{ held: boolean }[]>`
-    insert into herald.workers (pool_id, name) values (${poolId}, ${name})
-      on conflict (pool_id) do update set heartbeat_at = now()
-      returning exists (
-        select from pg_locks
-          where locktype = 'advisory' and pid = pg_backend_pid()
-            and (classid::bigint << 32 | objid::bigint) = ${lockKey(client, poolId)}
-      ) as held`;
-  return row?.held === true;
-}
-
-/** Lets go of `poolId`, whose queue has ended although the process lives: what it left behind is taken over. */
-export async function abandonWorker(client: postgres.Sql, poolId: string): Promise<void> {
-  await client`select pg_advisory_unlock(${lockKey(client, poolId)})`;
-}
-
-/** Signs off. Ends with the connection if it does not come to that. */
-export async function unregisterWorker(client: postgres.Sql, poolId: string): Promise<void> {
-  await client`delete from herald.workers where pool_id = ${poolId}`;
-}
-
-export interface Rescue {
-  /** Processes found dead. */
-  readonly workers: number;
-  /** Their jobs, now free, and jobs that had run out of attempts through faults of ours. */
-  readonly jobs: number;
-}
-
-/** Attempts in a row that may be lost with their process before they count as failed: an event may be what kills it. */
-const FREE_LOSSES = 3;
 
 /**
- * Frees the jobs of dead processes and gives the lost attempt back: it was counted when the job was locked. An attempt
- * that was shown as RUNNING becomes ABANDONED, and its invocation gets one more, unless it was lost too often. A job
- * whose attempt was recorded but not yet re-planned keeps the time its invocation shows.
+ * Reports in for `own` pools and looks at all others, in one statement on the single connection of `client`. Takes the
+ * locks of pools that this session does not hold yet, or lost with its connection.
  */
-export async function rescueJobs(db: Database): Promise<Rescue> {
-  const [row] = await db.execute<{ workers: number; jobs: number }>(sql`
-    with dead as materialized (
-      select w.pool_id from herald.workers w
-        where w.heartbeat_at < now() - make_interval(secs => ${HEARTBEAT_TIMEOUT_SECONDS})
-          or pg_try_advisory_xact_lock(hashtextextended(${LOCK_NAME} || w.pool_id, 0))
+export async function beat(client: postgres.Sql, own: readonly string[]): Promise<Beat> {
+  const name = `${hostname()}/${process.pid}`;
+  const rows = await client<(Sighting & { session: number; own: boolean; fresh: boolean; held: boolean })[]>`
+    with locks as materialized (
+      select classid::bigint << 32 | objid::bigint as key, bool_or(pid = pg_backend_pid()) as held
+        from pg_locks
+        where locktype = 'advisory' and objsubid = 1 and granted
+          and database = (select oid from pg_database where datname = current_database())
+        group by 1
     ),
-    held as materialized (
-      select j.id as job_id, (j.payload ->> 'invocation')::uuid as invocation_id
-        from graphile_worker._private_jobs j
-        join dead d on j.locked_by = d.pool_id
-        where j.key is not null
+    reported as (
+      insert into herald.workers (pool_id, name)
+        select pool_id, ${name} from json_array_elements_text(${JSON.stringify(own)}::text::json) as o(pool_id)
+        on conflict (pool_id) do update set heartbeat_at = clock_timestamp()
+        returning pool_id, xmax = 0 as fresh
     ),
-    abandoned as (
-      update herald.attempts a
-        set
-          status = 'ABANDONED', error_code = 'WORKER_LOST', finished_at = now(),
-          error_message = 'the process that made this attempt died; whether the receiver saw it is unknown'
-        from held h
-        where a.invocation_id = h.invocation_id and a.status = 'RUNNING'
-        returning a.invocation_id, a.number
-    ),
-    judged as materialized (
+    seen as (
+      select pool_id, true as own, fresh, '' as beat, 0::float8 as age from reported
+      union all
       select
-          i.id, i.event_id, i.trigger_id, t.status = 'PAUSED' as paused, a.number,
-          i.max_attempts + (lost.in_a_row < ${FREE_LOSSES})::int as max_attempts
-        from abandoned a
-        join herald.invocations i on i.id = a.invocation_id
-        join herald.triggers t on t.id = i.trigger_id
-        cross join lateral (
-          select count(*) as in_a_row from herald.attempts l
-            where l.invocation_id = i.id and l.status = 'ABANDONED' and l.number >= a.number - ${FREE_LOSSES}
-        ) lost
-        where i.status = 'RUNNING'
-        for update of i
-    ),
-    given_back as (
-      update herald.invocations i
-        set
-          status = case when i.attempt_count >= j.max_attempts then 'FAILED' when j.paused then 'HELD' else 'RETRYING' end,
-          failure_reason = case when i.attempt_count >= j.max_attempts then 'RETRIES_EXHAUSTED' end,
-          finished_at = case when i.attempt_count >= j.max_attempts then now() end,
-          max_attempts = j.max_attempts,
-          next_attempt_at = case when i.attempt_count < j.max_attempts and not j.paused then now() end,
-          last_error_code = 'WORKER_LOST', last_status_code = null, updated_at = now()
-        from judged j
-        where i.id = j.id
-        returning i.id, i.status
-    ),
-    recorded as (
-      insert into herald.changes (entries)
-      select json_agg(json_build_object(
-            'kind', 'INVOCATION', 'event', j.event_id, 'invocation', j.id, 'trigger', j.trigger_id,
-            'project', e.project, 'type', e.type, 'from', 'RUNNING', 'to', g.status, 'attempt', j.number))::text
-        from judged j
-        join given_back g on g.id = j.id
-        join herald.events e on e.id = j.event_id
-        having count(*) > 0
-    ),
-    freed as (
-      update graphile_worker._private_jobs j
-        set
-          locked_by = null, locked_at = null, attempts = greatest(0, j.attempts - 1),
-          run_at = greatest(j.run_at, i.next_attempt_at), updated_at = now()
-        from held h, herald.invocations i
-        where j.id = h.job_id and i.id = h.invocation_id
-        returning j.id
-    ),
-    -- Jobs that were replaced while they ran have no key any more: their successor does the work.
-    replaced as (
-      delete from graphile_worker._private_jobs j using dead d where j.locked_by = d.pool_id and j.key is null
-    ),
-    stranded as (
-      update graphile_worker._private_jobs j
-        set attempts = j.max_attempts - 1, updated_at = now()
-        where j.locked_at is null and j.attempts >= j.max_attempts and j.key is not null
-        returning j.id
-    ),
-    buried as (
-      delete from herald.workers w using dead d where w.pool_id = d.pool_id
-    ),
-    counted as (
-      select (select count(*)::int from dead) as workers,
-        (select count(*)::int from freed) + (select count(*)::int from stranded) as jobs
+          w.pool_id, false, false, ((extract(epoch from w.heartbeat_at) * 1000)::bigint)::text,
+          (extract(epoch from clock_timestamp() - w.heartbeat_at) * 1000)::float8
+        from herald.workers w
+        where not exists (select from reported r where r.pool_id = w.pool_id)
     )
-    select c.workers, c.jobs, case when c.jobs > 0 then herald.announce(clock_timestamp()) end from counted c`);
-  return { workers: row?.workers ?? 0, jobs: row?.jobs ?? 0 };
+    select
+        pg_backend_pid() as session, s.pool_id as "poolId", s.own, s.fresh, s.beat, s.age as "ageMs",
+        l.key is not null as locked, coalesce(l.held, false) as held
+      from (select) as always
+      left join seen s on true
+      left join locks l on l.key = hashtextextended(${LOCK_NAME} || s.pool_id, 0)`;
+  const mine = rows.filter((row) => row.own);
+  for (const { poolId, held } of mine) {
+    // Where it is not to be had, a session of ours that broke has not ended yet: the next beat tries again.
+    if (!held) await client`select pg_try_advisory_lock(hashtextextended(${LOCK_NAME + poolId}, 0))`;
+  }
+  return {
+    session: rows[0]?.session ?? 0,
+    fresh: mine.filter((row) => row.fresh).map(({ poolId }) => poolId),
+    peers: rows
+      .filter((row) => row.own === false)
+      .map(({ poolId, beat: value, ageMs, locked }) => ({ poolId, beat: value, ageMs, locked })),
+  };
+}
+
+/** Signs off; not where jobs are left, which are then taken over as a dead process' are. */
+export async function signOff(client: postgres.Sql, poolId: string): Promise<void> {
+  await client`
+    delete from herald.workers
+      where pool_id = ${poolId}
+        and not exists (select from graphile_worker._private_jobs where locked_by = ${poolId})`;
 }
 
 /** When the next job falls due, and what time the database has: both epoch milliseconds; null where none is planned. */
@@ -167,10 +101,6 @@ export async function readNextDue(
           where j.is_available and j.priority = 0 and j.run_at > now()) as due`);
   if (row === undefined) throw new Error('reading the clock returned no row');
   return row;
-}
-
-function lockKey(client: postgres.Sql, poolId: string): postgres.Fragment {
-  return client`hashtextextended(${LOCK_NAME + poolId}, 0)`;
 }
 
 /** A job to come back later: the invocation stays as it is, only its turn moves. */
@@ -191,7 +121,11 @@ export async function postponeJobs(db: Database, batch: readonly Postponement[])
     ),
     planned as materialized (
       select i.id, clock_timestamp() + g."delayMs" * interval '1 millisecond' as run_at,
-          greatest(i.max_attempts - i.attempt_count, 1) as jobs_left
+          greatest(i.max_attempts - i.attempt_count, 1) as jobs_left,
+          -- Where it was lost with dead processes, it keeps that count (rescue.ts).
+          coalesce(
+            (select (j.payload::jsonb - 'begun')::json from graphile_worker._private_jobs j where j.key = i.id::text),
+            json_build_object('invocation', i.id)) as payload
         from given g
         join herald.invocations i on i.id = g."invocationId"
         where i.finished_at is null
@@ -199,7 +133,7 @@ export async function postponeJobs(db: Database, batch: readonly Postponement[])
     added as (
       select count(*) from graphile_worker.add_jobs((
         select array_agg((
-              'deliver', json_build_object('invocation', p.id), null, p.run_at, p.jobs_left, p.id::text, null, null
+              'deliver', p.payload, null, p.run_at, p.jobs_left, p.id::text, null, null
             )::graphile_worker.job_spec)
           from planned p
       ))

@@ -2,12 +2,11 @@
 import { EventEmitter } from 'node:events';
 import { Logger, run, type WorkerEvents, type WorkerPool } from 'graphile-worker';
 import type pg from 'pg';
-import type { Deliver } from '../actions/deliver-invocation.ts';
 import type { Log } from '../log.ts';
-import { createTasks, RetryLater } from './tasks.ts';
+import { createLease, type Lease } from './lease.ts';
+import { createTasks, type Hands, RetryLater, type TaskOptions } from './tasks.ts';
 
-export interface QueueOptions {
-  readonly deliver: Deliver;
+export interface QueueOptions extends TaskOptions {
   readonly log: Log;
   /** Most attempts in flight at once. */
   readonly concurrency: number;
@@ -16,14 +15,18 @@ export interface QueueOptions {
 export interface Queue {
   /** graphile-worker's `locked_by`. */
   readonly poolId: string;
+  /** Without it no attempt begins. */
+  readonly lease: Lease;
   /** Resolves when it takes no more jobs, for whatever reason; those in flight may go on. */
   readonly leaving: Promise<void>;
   /** Resolves when nothing of it runs any more. */
   readonly ended: Promise<void>;
+  /** Ids of jobs whose attempt may be in flight. */
+  begun(): readonly string[];
   /** Makes it look for jobs now. */
   wake(): void;
-  /** Since when fetching has failed without a break, by `performance.now()`; null while it works. */
-  failingSince(): number | null;
+  /** Since when it has neither fetched nor had anything left to do, or not listened, by `performance.now()`. */
+  idleSince(): number;
   /** Takes no more jobs, and resolves when those in flight have ended. */
   stop(): Promise<void>;
 }
@@ -36,27 +39,24 @@ const LOCAL_QUEUE_FACTOR = 3;
 const JOB_BATCH_DELAY_MS = 10;
 
 /** Errors: where the database is away. */
-export async function runQueue({ deliver, log, concurrency }: QueueOptions, pgPool: pg.Pool): Promise<Queue> {
+export async function runQueue(options: QueueOptions, pgPool: pg.Pool): Promise<Queue> {
+  const { log, concurrency } = options;
   const events: WorkerEvents = new EventEmitter();
   // In an object of its own: a WorkerPool is a thenable that resolves when it has ended.
   const created = Promise.withResolvers<{ readonly pool: WorkerPool }>();
   const leaving = Promise.withResolvers<void>();
-  let failingSince: number | null = null;
+  const lease = createLease();
+  const hands: Hands = { lease, begun: new Set(), busy: 0, emptied: () => {} };
+  const signs = watchSigns(events);
   events.once('pool:create', ({ workerPool }) => created.resolve({ pool: workerPool }));
   events.once('pool:gracefulShutdown', () => leaving.resolve());
   events.once('pool:forcefulShutdown', () => leaving.resolve());
-  events.on('localQueue:getJobs:complete', () => {
-    failingSince = null;
-  });
-  events.on('worker:getJob:error', () => {
-    failingSince ??= performance.now();
-  });
   const runner = await run({
     pgPool,
     events,
     noHandleSignals: true,
     parsedCronItems: [],
-    taskList: createTasks(deliver),
+    taskList: createTasks(options, hands),
     logger: queueLogger(log),
     preset: {
       worker: {
@@ -70,16 +70,52 @@ export async function runQueue({ deliver, log, concurrency }: QueueOptions, pgPo
   const { pool } = await created.promise;
   const ended = runner.promise
     .catch((error: unknown) => log('warn', 'the queue ended with an error', { error: String(error) }))
-    .then(() => leaving.resolve());
+    .then(() => leaving.resolve())
+    // A queue that is ended by force forgets what is at work, which goes on nevertheless.
+    .then(() => whenEmpty(hands));
   return {
     poolId: pool.id,
+    lease,
     leaving: leaving.promise,
     ended,
+    begun: () => [...hands.begun],
     wake: () => pool.nudge(concurrency),
-    failingSince: () => failingSince,
-    stop: () =>
-      runner.stop().catch((error: unknown) => log('debug', 'stopping the queue', { error: String(error) })),
+    idleSince: () => signs.idleSince(),
+    stop: async () => {
+      await runner
+        .stop()
+        .catch((error: unknown) => log('debug', 'stopping the queue', { error: String(error) }));
+      await ended;
+    },
   };
+}
+
+function whenEmpty(hands: Hands): Promise<void> {
+  if (hands.busy === 0) return Promise.resolve();
+  return new Promise((resolve) => {
+    hands.emptied = resolve;
+  });
+}
+
+/** Follows whether the queue fetches and listens: both can fail for good when the database goes away at a bad moment. */
+function watchSigns(events: WorkerEvents): { idleSince(): number } {
+  /** When it fetched last; null while it has jobs at hand and need not fetch. */
+  let fetchedAt: number | null = performance.now();
+  /** Since when it has been deaf; null while it listens. */
+  let deafSince: number | null = performance.now();
+  events.on('localQueue:setMode', ({ newMode }) => {
+    fetchedAt = newMode === 'POLLING' ? performance.now() : null;
+  });
+  events.on('localQueue:getJobs:complete', () => {
+    if (fetchedAt !== null) fetchedAt = performance.now();
+  });
+  events.on('pool:listen:success', () => {
+    deafSince = null;
+  });
+  events.on('pool:listen:error', () => {
+    deafSince ??= performance.now();
+  });
+  return { idleSince: () => Math.min(fetchedAt ?? Infinity, deafSince ?? Infinity) };
 }
 
 /**

@@ -1,95 +1,122 @@
-/** Keeps the queue running: starts it again where it stops, says that this process lives, takes over from the dead. */
+/** Keeps the queue running: starts it again where it stops, keeps its heart beating, takes over from the dead. */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Deliver } from '../actions/deliver-invocation.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from '../store/announcements.ts';
-import {
-  type Database,
-  type DatabaseAddress,
-  describeError,
-  openClient,
-  openWorkerPool,
-} from '../store/database.ts';
+import { type Database, type DatabaseAddress, describeError, openWorkerPool } from '../store/database.ts';
+import { handBackJobs, rescueJobs, type Suspect } from '../store/rescue.ts';
 import { prune } from '../store/retention.ts';
 import { adoptStrays, releaseStrays, type StrayCursor } from '../store/strays.ts';
-import {
-  abandonWorker,
-  keepWorkerAlive,
-  readNextDue,
-  registerWorker,
-  rescueJobs,
-  unregisterWorker,
-} from '../store/workers.ts';
-import { type Queue, type QueueOptions, runQueue } from './queue.ts';
+import { readNextDue } from '../store/workers.ts';
+import { createHeart } from './heart.ts';
+import { type Queue, runQueue } from './queue.ts';
+import { createSuspectLane } from './suspects.ts';
 import { createWaker } from './waker.ts';
 
-export interface WorkerOptions extends QueueOptions {
+export interface WorkerOptions {
   readonly address: DatabaseAddress;
   readonly db: Database;
   readonly announcements: Announcements;
+  readonly deliver: Deliver;
+  readonly log: Log;
+  /** Most attempts in flight at once. */
+  readonly concurrency: number;
   readonly retentionDays: number;
 }
 
 export interface WorkerProcess {
-  /** Stops fetching, lets attempts in flight end, and resolves when they have. */
+  /** Hands back what was only fetched, lets attempts in flight end, and resolves when they have. */
   stop(): Promise<void>;
 }
 
 /** Connections of graphile-worker's pool: it listens on one and fetches and writes off on the others. */
 const QUEUE_CONNECTIONS = 4;
 const RESTART_DELAY_MS = 250;
-const RESCUE_INTERVAL_MS = 2000;
-const STRAYS_INTERVAL_MS = 15_000;
+/** While the database is away: it must be used within seconds of its return. */
+const MAX_RESTART_DELAY_MS = 1000;
+const CHECK_INTERVAL_MS = 1000;
+const STRAYS_INTERVAL_MS = 30_000;
 const PRUNE_INTERVAL_MS = 60_000;
-/** A queue that fails to fetch for this long, while the database answers others, does not recover by itself. */
-const MAX_FAILING_MS = 5000;
+/** A queue that neither fetches nor listens for this long, while the heart beats, does not recover by itself. */
+const MAX_IDLE_MS = 5000;
+/** A heart that beat within this time says that the database is there. */
+const RECENT_BEAT_MS = 2000;
 
 export async function startWorker(options: WorkerOptions): Promise<WorkerProcess> {
   const { address, log, db } = options;
   const pool = openWorkerPool(address, { name: 'herald queue', max: QUEUE_CONNECTIONS });
-  const life = openClient(address, { name: 'herald alive', max: 1, permanent: true });
+  const suspects = createSuspectLane();
   /** The current queue, and former ones whose last attempts are still in flight. */
-  const queues = new Set<Queue>();
+  const queues = new Map<string, Queue>();
   let current: Queue | null = null;
   let stopping = false;
+  let starting: Promise<void> = Promise.resolve();
+
+  const heart = createHeart({
+    address,
+    log,
+    onDead: (dead) => void takeOver(dead),
+    // What it has fetched may be with others by now: it ends, and another one begins under another id.
+    onBuried: (poolId) => {
+      const queue = queues.get(poolId);
+      if (queue !== undefined) void drain(queue);
+    },
+  });
 
   async function startQueue(): Promise<void> {
-    const queue = await runQueue(options, pool);
-    queues.add(queue);
+    const queue = await runQueue({ ...options, suspects }, pool);
+    queues.set(queue.poolId, queue);
+    heart.add(queue.poolId, queue.lease);
     void queue.ended.then(() => leave(queue));
-    try {
-      await registerWorker(life, queue.poolId);
-    } catch (error) {
-      void queue.stop();
-      throw error;
-    }
     current = queue;
     void queue.leaving.then(restart);
   }
 
   async function restart(): Promise<void> {
-    while (!stopping) {
-      log('warn', 'the queue stopped by itself and is started again');
+    for (let delayMs = RESTART_DELAY_MS; !stopping; delayMs = Math.min(delayMs * 2, MAX_RESTART_DELAY_MS)) {
+      if (delayMs === RESTART_DELAY_MS) log('warn', 'the queue stopped by itself and is started again');
       try {
-        await pause(RESTART_DELAY_MS);
-        return await startQueue();
+        await pause(delayMs);
+        if (stopping) return;
+        starting = startQueue();
+        return await starting;
       } catch (error) {
-        log('warn', 'the queue could not be started', { error: describeError(error) });
+        log(delayMs === RESTART_DELAY_MS ? 'warn' : 'debug', 'the queue could not be started', {
+          error: describeError(error),
+        });
       }
     }
   }
 
-  /** What a queue that ended by itself could not write off is taken over, by whoever comes first. */
-  async function leave(queue: Queue): Promise<void> {
-    queues.delete(queue);
-    if (!stopping) await abandonWorker(life, queue.poolId).catch(() => {});
+  /** What a queue that ended by itself could not write off is taken over at once; by peers, if not by us. */
+  async function leave({ poolId }: Queue): Promise<void> {
+    if (stopping) return;
+    queues.delete(poolId);
+    heart.remove(poolId);
+    await takeOver([{ poolId, beat: null, unlocked: false }]);
   }
 
-  async function rescue(): Promise<void> {
-    for (const { poolId } of queues) await keepWorkerAlive(life, poolId);
-    const { workers, jobs } = await rescueJobs(db);
-    if (workers + jobs > 0) log('warn', 'took over the work of dead processes', { workers, jobs });
-    const failingSince = current?.failingSince() ?? null;
-    if (failingSince !== null && performance.now() - failingSince > MAX_FAILING_MS) void current?.stop();
+  let rescue: Promise<void> | null = null;
+  function takeOver(dead: readonly Suspect[]): Promise<void> {
+    rescue ??= rescueJobs(db, dead)
+      .then(({ workers, jobs }) => {
+        if (workers > 0) log('warn', 'took over the work of dead processes', { workers, jobs });
+      })
+      .catch((error: unknown) => log('warn', 'could not take over', { error: describeError(error) }))
+      .finally(() => {
+        rescue = null;
+      });
+    return rescue;
+  }
+
+  async function check(): Promise<void> {
+    const now = performance.now();
+    const idleMs = now - (current?.idleSince() ?? now);
+    if (idleMs < MAX_IDLE_MS || now - heart.lastBeatAt() > RECENT_BEAT_MS) return;
+    log('warn', 'the queue does not recover by itself', { idleMs: Math.round(idleMs) });
+    const lost = current;
+    current = null;
+    void lost?.stop();
   }
 
   let strayCursor: StrayCursor | null = null;
@@ -100,27 +127,44 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     if (adopted + released > 0) log('warn', 'found invocations astray', { adopted, released });
   }
 
-  await startQueue();
+  try {
+    await startQueue();
+  } catch (error) {
+    await heart.stop();
+    await pool.end();
+    throw error;
+  }
   const waker = createWaker({
     announcements: options.announcements,
     readNextDue: () => readNextDue(db),
     wake: () => current?.wake(),
   });
   const chores = [
-    every(RESCUE_INTERVAL_MS, log, rescue),
+    every(CHECK_INTERVAL_MS, log, check),
     every(STRAYS_INTERVAL_MS, log, findStrays),
     every(PRUNE_INTERVAL_MS, log, () => prune(db, options.retentionDays)),
   ];
+
+  /** Nothing begins any more, and what has not begun goes back at once: peers need not wait for what is in flight. */
+  async function drain(queue: Queue): Promise<void> {
+    queue.lease.end();
+    const stopped = queue.stop();
+    await handBackJobs(db, queue.poolId, queue.begun()).catch((error: unknown) =>
+      log('warn', 'could not hand jobs back', { error: describeError(error) }),
+    );
+    await stopped;
+  }
 
   return {
     async stop() {
       stopping = true;
       waker.stop();
+      await starting.catch(() => {});
+      for (const queue of queues.values()) queue.lease.end();
+      await Promise.all([...queues.values()].map(drain));
       await Promise.all(chores.map((chore) => chore.stop()));
-      const left = [...queues];
-      await Promise.all(left.map((queue) => queue.stop()));
-      for (const { poolId } of left) await unregisterWorker(life, poolId).catch(() => {});
-      await life.end();
+      // Beats to the end, or peers would take over what is still in flight.
+      await heart.stop();
       await pool.end();
     },
   };

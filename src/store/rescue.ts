@@ -1,0 +1,201 @@
+/**
+ * What becomes of the jobs of a dead process. graphile-worker alone frees them after 4 hours. Should the process come
+ * back, its late results are discarded (`settle`).
+ *
+ * A process dies with up to 1,500 jobs in its hands, most of which it had only fetched. Those whose attempt was shown as
+ * RUNNING are known to be lost. The others count in their payload how often they were `lost`; one that was in dead hands
+ * again and again is suspected of killing its process, and is marked as `begun` before it runs (worker/suspects.ts), so
+ * that the next death proves it guilty.
+ */
+import { sql } from 'drizzle-orm';
+import type { Database } from './database.ts';
+import { LOCK_NAME } from './workers.ts';
+
+/** A process taken for dead, as it was seen last. */
+export interface Suspect {
+  readonly poolId: string;
+  /** Its heartbeat then: one that moved since proves it alive. Null for a pool of our own, which we know has ended. */
+  readonly beat: string | null;
+  /** Whether its lock was free: it must still be. */
+  readonly unlocked: boolean;
+}
+
+export interface Rescue {
+  /** Processes that were dead indeed, and that nobody else buried meanwhile. */
+  readonly workers: number;
+  /** Their jobs, now free. */
+  readonly jobs: number;
+}
+
+/** Attempts in a row that may be lost with their process before they count as failed: an event may be what kills it. */
+const FREE_LOSSES = 3;
+/** Seconds that a suspect waits after each of its losses in a row, so that others get by. */
+const SECONDS_PER_LOSS = 1;
+/** A suspect waits for that many of them at most. */
+const MAX_LOSS_STEPS = 10;
+
+/**
+ * Judges again under lock, frees the jobs of the dead, and gives the lost attempt back: it was counted when the job was
+ * locked. An attempt that is known to be lost becomes ABANDONED, and its invocation gets one more, unless it was lost
+ * too often. A job whose attempt was recorded but not yet re-planned keeps the time its invocation shows.
+ */
+export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Promise<Rescue> {
+  const [row] = await db.execute<{ workers: number; jobs: number }>(sql`
+    with given as materialized (
+      select * from json_to_recordset(${JSON.stringify(suspects)}::text::json)
+        as g("poolId" text, beat bigint, unlocked boolean)
+    ),
+    dead as materialized (
+      select w.pool_id from herald.workers w
+        join given g on g."poolId" = w.pool_id
+        where (g.beat is null or (extract(epoch from w.heartbeat_at) * 1000)::bigint = g.beat)
+          and (not g.unlocked or pg_try_advisory_xact_lock(hashtextextended(${LOCK_NAME} || w.pool_id, 0)))
+        for update of w skip locked
+    ),
+    held as materialized (
+      select
+          j.id as job_id, (j.payload ->> 'invocation')::uuid as invocation_id,
+          coalesce((j.payload ->> 'lost')::int, 0) as lost,
+          -- Marked in this very run of the job: each counts one attempt.
+          coalesce((j.payload ->> 'begun')::int = j.attempts, false) as begun
+        from graphile_worker._private_jobs j
+        join dead d on j.locked_by = d.pool_id
+        where j.key is not null
+    ),
+    known as materialized (
+      select
+          i.id, i.event_id, i.trigger_id, i.status, i.max_attempts, i.attempt_count, i.next_attempt_at, h.begun,
+          i.status = 'RUNNING' as shown, i.attempt_count + (i.status <> 'RUNNING')::int as number
+        from held h
+        join herald.invocations i on i.id = h.invocation_id
+        where i.finished_at is null and (i.status = 'RUNNING' or h.begun)
+        for update of i
+    ),
+    abandoned as (
+      insert into herald.attempts as a (
+        invocation_id, number, id, status, cause, error_code, error_message, started_at, finished_at, request_url,
+        request_headers, request_body_size, content_mode, spec_version)
+      select
+          k.id, k.number, herald.uuid_v7(), 'ABANDONED', case k.number when 1 then 'INITIAL' else 'RETRY' end,
+          'WORKER_LOST', 'the process that made this attempt died; whether the receiver saw it is unknown',
+          now(), now(), t.url, '[]', 0, t.content_mode, t.spec_version
+        from known k
+        join herald.triggers t on t.id = k.trigger_id
+      on conflict (invocation_id, number) do update set
+        status = excluded.status, error_code = excluded.error_code, error_message = excluded.error_message,
+        finished_at = excluded.finished_at
+        where a.status = 'RUNNING'
+      returning a.invocation_id as id
+    ),
+    judged as materialized (
+      select
+          k.*, t.status = 'PAUSED' or k.status = 'HELD' as held, lost.in_a_row + 1 as losses,
+          k.max_attempts + (lost.in_a_row < ${FREE_LOSSES})::int as attempts_allowed
+        from abandoned a
+        join known k on k.id = a.id
+        join herald.triggers t on t.id = k.trigger_id
+        cross join lateral (
+          select count(*)::int as in_a_row from herald.attempts l
+            where l.invocation_id = k.id and l.status = 'ABANDONED'
+              and l.number between k.number - ${MAX_LOSS_STEPS} and k.number - 1
+              and l.number > coalesce((
+                select max(o.number) from herald.attempts o
+                  where o.invocation_id = k.id and o.status in ('SUCCEEDED', 'FAILED')), 0)
+        ) lost
+    ),
+    given_back as (
+      update herald.invocations i
+        set
+          status = case when j.number >= j.attempts_allowed then 'FAILED' when j.held then 'HELD' else 'RETRYING' end,
+          failure_reason = case when j.number >= j.attempts_allowed then 'WORKER_LOST' end,
+          finished_at = case when j.number >= j.attempts_allowed then now() end,
+          attempt_count = j.number,
+          max_attempts = j.attempts_allowed,
+          next_attempt_at = case when j.number < j.attempts_allowed and not j.held then now() + case
+            when j.begun then least(j.losses, ${MAX_LOSS_STEPS}) * ${SECONDS_PER_LOSS} * interval '1 second'
+            else interval '0' end end,
+          last_error_code = 'WORKER_LOST', last_status_code = null, updated_at = now()
+        from judged j
+        where i.id = j.id
+        returning i.id, i.status, i.next_attempt_at
+    ),
+    recorded as (
+      insert into herald.changes (entries)
+      select json_agg(json_build_object(
+            'kind', 'INVOCATION', 'event', j.event_id, 'invocation', j.id, 'trigger', j.trigger_id,
+            'project', e.project, 'type', e.type,
+            'from', case when j.status <> 'PENDING' then j.status
+              when j.next_attempt_at > now() then 'SCHEDULED' else 'QUEUED' end,
+            'to', g.status, 'attempt', j.number))::text
+        from judged j
+        join given_back g on g.id = j.id
+        join herald.events e on e.id = j.event_id
+        having count(*) > 0
+    ),
+    freed as (
+      update graphile_worker._private_jobs j
+        set
+          locked_by = null, locked_at = null, attempts = greatest(0, j.attempts - 1),
+          run_at = case g.status
+            when 'HELD' then 'infinity'
+            -- Its next run finds it finished and ends the job.
+            when 'FAILED' then now()
+            else greatest(j.run_at, coalesce(g.next_attempt_at, i.next_attempt_at)) end,
+          payload = json_build_object('invocation', i.id, 'lost', h.lost + (g.id is null or h.lost = 0)::int),
+          updated_at = now()
+        from held h
+        join herald.invocations i on i.id = h.invocation_id
+        left join given_back g on g.id = h.invocation_id
+        where j.id = h.job_id
+        returning j.id
+    ),
+    -- Jobs that were replaced while they ran have no key any more: their successor does the work.
+    replaced as (
+      delete from graphile_worker._private_jobs j using dead d where j.locked_by = d.pool_id and j.key is null
+    ),
+    buried as (
+      delete from herald.workers w using dead d where w.pool_id = d.pool_id
+    ),
+    counted as (
+      select (select count(*)::int from dead) as workers, (select count(*)::int from freed) as jobs
+    )
+    select c.workers, c.jobs, case when c.jobs > 0 then herald.announce(clock_timestamp()) end from counted c`);
+  return { workers: row?.workers ?? 0, jobs: row?.jobs ?? 0 };
+}
+
+/**
+ * Hands back what `poolId` has fetched but not `begun` (ids of jobs), as if it had never been locked, so that others
+ * take it at once. Returns how many.
+ */
+export async function handBackJobs(db: Database, poolId: string, begun: readonly string[]): Promise<number> {
+  const [row] = await db.execute<{ count: number }>(sql`
+    with mine as materialized (
+      select j.id, (j.payload ->> 'invocation')::uuid as invocation_id from graphile_worker._private_jobs j
+        where j.locked_by = ${poolId} and j.key is not null
+          and j.id not in (select id::bigint from json_array_elements_text(${JSON.stringify(begun)}::text::json) as b(id))
+        for update skip locked
+    ),
+    freed as (
+      update graphile_worker._private_jobs j
+        set
+          locked_by = null, locked_at = null, attempts = greatest(0, j.attempts - 1),
+          -- A retry that is recorded, but whose job has not been failed yet, keeps its time.
+          run_at = greatest(j.run_at, i.next_attempt_at), updated_at = now()
+        from mine m
+        join herald.invocations i on i.id = m.invocation_id
+        where j.id = m.id
+        returning j.id
+    )
+    select count(*)::int as count, case when count(*) > 0 then herald.announce(clock_timestamp()) end from freed`);
+  return row?.count ?? 0;
+}
+
+/** Marks a job as begun in this run of it, before anything else is done. False where it is not `poolId`'s any more. */
+export async function markBegun(db: Database, poolId: string, jobId: string): Promise<boolean> {
+  const rows = await db.execute(sql`
+    update graphile_worker._private_jobs
+      set payload = (payload::jsonb || jsonb_build_object('begun', attempts))::json
+      where id = ${jobId}::bigint and locked_by = ${poolId}
+      returning id`);
+  return rows.length > 0;
+}

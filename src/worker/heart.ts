@@ -1,0 +1,129 @@
+/** The heart of a worker process: beats on a connection of its own, and watches the peers while it does. */
+import type postgres from 'postgres';
+import type { Log } from '../log.ts';
+import { type DatabaseAddress, describeError, openClient } from '../store/database.ts';
+import type { Suspect } from '../store/rescue.ts';
+import { beat, signOff } from '../store/workers.ts';
+import type { Lease } from './lease.ts';
+import { createPeers } from './peers.ts';
+
+export interface HeartOptions {
+  readonly address: DatabaseAddress;
+  readonly log: Log;
+  /** Peers that are dead, as far as this process can tell. Called again while they are. */
+  readonly onDead: (suspects: readonly Suspect[]) => void;
+  /** Peers took this pool for dead while it was stopped or cut off: its jobs are no longer its own. */
+  readonly onBuried: (poolId: string) => void;
+}
+
+export interface Heart {
+  /** Beats for `poolId` from now on, renewing its lease. */
+  add(poolId: string, lease: Lease): void;
+  /** Beats for it no more. */
+  remove(poolId: string): void;
+  /** When a beat succeeded last, by `performance.now()`. */
+  lastBeatAt(): number;
+  /** Signs off, where the database is there to hear it. */
+  stop(): Promise<void>;
+}
+
+/** One statement a second is half of what an idle process may ask of the database. */
+const BEAT_INTERVAL_MS = 1000;
+/** After a beat that failed, and where a verdict is near, the next one comes this soon. */
+const HASTE_MS = 250;
+/** A beat that takes longer failed: the lease it was to renew has run out, and the connection may be half-open. */
+const BEAT_DEADLINE_MS = 3000;
+
+export function createHeart({ address, log, onDead, onBuried }: HeartOptions): Heart {
+  const pools = new Map<string, Lease>();
+  const known = new Set<string>();
+  const peers = createPeers();
+  let client = open();
+  let lastBeatAt = Number.NEGATIVE_INFINITY;
+  let failing = false;
+  let hurry: () => void = () => {};
+  let stopped = false;
+
+  function open(): postgres.Sql {
+    return openClient(address, {
+      name: 'herald alive',
+      max: 1,
+      permanent: true,
+      // A heartbeat that a crash of the server loses is of no use after it.
+      settings: { synchronous_commit: 'off', statement_timeout: String(BEAT_DEADLINE_MS) },
+    });
+  }
+
+  async function beatOnce(): Promise<number> {
+    const own = [...pools.keys()];
+    const askedAt = performance.now();
+    const { session, fresh, peers: seen } = await within(BEAT_DEADLINE_MS, beat(client, own));
+    lastBeatAt = performance.now();
+    for (const poolId of own) {
+      if (fresh.includes(poolId) && known.has(poolId)) bury(poolId);
+      else pools.get(poolId)?.renew(askedAt);
+      known.add(poolId);
+    }
+    const dead = peers.observe({ askedAt, answeredAt: lastBeatAt, session, peers: seen });
+    if (dead.length > 0) onDead(dead);
+    return Math.max(askedAt + HASTE_MS, Math.min(askedAt + BEAT_INTERVAL_MS, peers.nextVerdictAt()));
+  }
+
+  function bury(poolId: string): void {
+    log('warn', 'this process was taken for dead: its jobs are with others', { pool: poolId });
+    pools.get(poolId)?.end();
+    onBuried(poolId);
+  }
+
+  /** Paced by a timer that `hurry` cuts short. */
+  async function live(): Promise<void> {
+    while (!stopped) {
+      let nextAt = performance.now() + HASTE_MS;
+      try {
+        nextAt = await beatOnce();
+        if (failing) log('info', 'the heart beats again');
+        failing = false;
+      } catch (error) {
+        if (!failing) log('warn', 'a heartbeat failed', { error: describeError(error) });
+        failing = true;
+        // A new connection is quicker than the old one's back-off, and a half-open one would never end by itself.
+        void client.end({ timeout: 0 }).catch(() => {});
+        client = open();
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, Math.ceil(nextAt - performance.now()));
+        hurry = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  const living = live();
+  return {
+    add(poolId, lease) {
+      pools.set(poolId, lease);
+      hurry();
+    },
+    remove(poolId) {
+      pools.delete(poolId);
+      known.delete(poolId);
+    },
+    lastBeatAt: () => lastBeatAt,
+    async stop() {
+      stopped = true;
+      hurry();
+      await living;
+      const farewell = Promise.all([...pools.keys()].map((poolId) => signOff(client, poolId)));
+      await within(BEAT_DEADLINE_MS, farewell).catch(() => {});
+      await client.end({ timeout: 1 });
+    },
+  };
+}
+
+async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
+  return Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
+}
