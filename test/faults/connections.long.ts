@@ -1,7 +1,7 @@
 /** Connections to the database die, one by one or silently, and notifications are lost (F10, F11, F15). */
 import { createClient } from 'graphql-sse';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTrigger, startTestApp, type TestApp, TOKEN } from '../support/app.ts';
+import { createTrigger, queueEvent, startTestApp, type TestApp, TOKEN } from '../support/app.ts';
 import { check, drained } from '../support/checker.ts';
 import { createTestDatabase, openSql, type TestDatabase } from '../support/database.ts';
 import {
@@ -52,7 +52,7 @@ function watch(type: string) {
     headers: { authorization: `Bearer ${TOKEN}` },
   });
   const query = `subscription ($type: String!) {
-    invocationUpdated(filter: {type: [$type]}) { kind status invocation { id } } }`;
+    invocationUpdated(filter: {eventType: [$type]}) { kind status invocation { id } } }`;
   const stop = client.subscribe<{
     invocationUpdated: { kind: string; status: string; invocation: { id: string } | null };
   }>(
@@ -135,9 +135,11 @@ test('notifications are lost: deliveries come by polling', async () => {
 test('the listener is cut off for a while: subscribers miss nothing', async () => {
   const type = 'gap';
   await createTrigger(app, { type, url: receiver.receiver.url });
+  // One for another day: its SNAPSHOT says that the subscription stands.
+  await queueEvent(app, { type, delay: 86_400 });
   const watching = watch(type);
   const clients = createClientLedger();
-  await until(() => watching.seen.length > 0 || proxy.count(LISTENER) > 0, 'the subscription');
+  await until(() => watching.seen.length > 0, 'the subscription');
   await clients.queue(app.url, 'gap-first', { type, keyed: false });
   await until(() => watching.succeeded().size === 1, 'the first one');
   for (let round = 0; round < 3; round++) {
@@ -150,5 +152,4 @@ test('the listener is cut off for a while: subscribers miss nothing', async () =
     await until(() => watching.succeeded().size === 1 + (round + 1) * 10, 'every change to be shown');
   }
   watching.stop();
-  await drained(sql, 15_000);
 }, 60_000);
