@@ -83,6 +83,8 @@ export async function startFleet({ database, members: settings }: FleetOptions):
       await member.process.exited();
     },
     restart(member) {
+      const { exitCode, signalCode } = member.process.child;
+      if (exitCode === null && signalCode === null) throw new Error('the member still runs');
       member.url = null;
       member.process = launch(members.indexOf(member), member.proxy);
       note(member, member.process);
