@@ -2,7 +2,12 @@
 import { fail, type Problem, problem, type Result, succeed } from '../domain/errors.ts';
 import { checkEvent, type NewEvent } from '../domain/event.ts';
 import { createBatcher } from '../store/batch.ts';
-import { type Database, inTransaction, translateDatabaseError } from '../store/database.ts';
+import {
+  type Database,
+  inTransaction,
+  repeatingConflicts,
+  translateDatabaseError,
+} from '../store/database.ts';
 import { type QueuedEvent, queueEvents, queueKeyedEvents } from '../store/events.ts';
 
 export interface Queue {
@@ -20,7 +25,7 @@ const MAX_BATCH_CHARACTERS = 4 * 1024 * 1024;
 const MAX_WAITING = 20_000;
 
 export function createQueue(db: Database): Queue {
-  const flush = (events: readonly NewEvent[]) => queueEvents(db, events);
+  const flush = (events: readonly NewEvent[]) => repeatingConflicts(() => queueEvents(db, events));
   const limits = {
     maxSize: MAX_BATCH,
     gatherMs: 3,
