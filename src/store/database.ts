@@ -1,9 +1,11 @@
 /** Opens the database and keeps the type of what is a transaction apart from the type of what is not. */
+import type { Socket } from 'node:net';
 import { sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase, type PostgresJsTransaction } from 'drizzle-orm/postgres-js';
 import pg from 'pg';
 import postgres from 'postgres';
 import { AppError } from '../domain/errors.ts';
+import { KEEP_ALIVE_MS, watchedSocket } from './sockets.ts';
 
 /** Where Postgres is: a URL, or the directory of the embedded server's unix socket. */
 export type DatabaseAddress =
@@ -32,6 +34,8 @@ export interface PoolOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Keeps connections for ever: for one that holds a session lock. By default they are renewed every half an hour. */
   readonly permanent?: true;
+  /** Called when a connection of a worker pool breaks: what was under way on it may have happened or not. */
+  readonly onBroken?: () => void;
 }
 
 /**
@@ -48,7 +52,9 @@ export const BATCH_SETTINGS = {
 } as const;
 
 /** A statement that runs longer is cancelled, in ms: no query of ours takes seconds, so it is stuck behind a lock. */
-const STATEMENT_TIMEOUT_MS = 30_000;
+const STATEMENT_TIMEOUT_MS = 25_000;
+/** A server that has not even cancelled a statement by this many ms after its time is not there any more. */
+const SILENCE_MARGIN_MS = 3000;
 const CONNECT_TIMEOUT_SECONDS = 10;
 /** How often a transaction that lost to another one (40001, 40P01) is run again before the caller hears of it. */
 const CONFLICT_RETRIES = 3;
@@ -88,6 +94,8 @@ export function openDatabase(address: DatabaseAddress, options: PoolOptions): Da
 export function openClient(address: DatabaseAddress, options: PoolOptions): postgres.Sql {
   const settings = {
     max: options.max,
+    socket: dialer(silenceLimit(options)),
+    keep_alive: KEEP_ALIVE_MS / 1000,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     // Plans are chosen once per connection; without this, a plan made on empty tables outlives them.
     max_lifetime: options.permanent ? null : 30 * 60,
@@ -116,10 +124,16 @@ export function openWorkerPool(address: DatabaseAddress, options: PoolOptions): 
     application_name: options.name,
     types: UNREAD_TIMES,
     ...(settings.length > 0 && { options: settings.join(' ') }),
+    statement_timeout: statementTimeout(options),
+    connectionTimeoutMillis: CONNECT_TIMEOUT_SECONDS * 1000,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
+    stream: () => watchedSocket(silenceLimit(options)),
   });
   // A connection that breaks while nobody uses it must not end the process; whoever uses it gets the error anyway.
-  pool.on('error', () => {});
-  pool.on('connect', (client) => client.on('error', () => {}));
+  const broken = options.onBroken ?? (() => {});
+  pool.on('error', broken);
+  pool.on('connect', (client) => client.on('error', broken));
   return pool;
 }
 
@@ -130,6 +144,35 @@ const UNREAD_TIMES: pg.CustomTypesConfig = {
       ? (text: string) => text
       : pg.types.getTypeParser(type, format),
 };
+
+function statementTimeout({ settings }: PoolOptions): number {
+  return Number(settings?.statement_timeout ?? STATEMENT_TIMEOUT_MS);
+}
+
+/** How long the server may leave a statement unanswered, in ms. */
+function silenceLimit(options: PoolOptions): number {
+  const timeoutMs = statementTimeout(options);
+  return timeoutMs === 0 ? Number.POSITIVE_INFINITY : timeoutMs + SILENCE_MARGIN_MS;
+}
+
+/** What postgres.js says about where to connect: a unix socket, or hosts to try one after the other. */
+interface Target {
+  readonly path: string | false;
+  readonly host: readonly string[];
+  readonly port: readonly number[];
+}
+
+function dialer(limitMs: number): (target: Target) => Socket {
+  let dialled = 0;
+  return ({ path, host, port }) => {
+    const socket = watchedSocket(limitMs);
+    if (path) return socket.connect(path);
+    const n = dialled++ % port.length;
+    const at = { host: host[n] ?? 'localhost', port: port[n] ?? 5432 };
+    // postgres.js reads these to name the server to TLS.
+    return Object.assign(socket.setNoDelay(true).connect(at), at);
+  };
+}
 
 /** Runs `work` in one transaction; runs it again where it lost against a concurrent one. */
 export function inTransaction<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {

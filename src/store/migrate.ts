@@ -39,7 +39,11 @@ export async function migrate(address: DatabaseAddress): Promise<void> {
 }
 
 async function migrateQueue(address: DatabaseAddress): Promise<void> {
-  const pool = openWorkerPool(address, { name: 'herald migrate', max: 1 });
+  const pool = openWorkerPool(address, {
+    name: 'herald migrate',
+    max: 1,
+    settings: { statement_timeout: '0' },
+  });
   try {
     await runMigrations({ pgPool: pool, logger: new Logger(() => () => {}) });
   } finally {

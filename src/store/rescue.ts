@@ -162,15 +162,21 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
 }
 
 /**
- * Hands back what `poolId` has fetched but not `begun` (ids of jobs), as if it had never been locked, so that others
- * take it at once. Returns how many.
+ * Hands back what `poolId` has fetched but not `kept` (ids of jobs), as if it had never been locked, so that others
+ * take it at once. Only jobs locked for longer than `minAgeMs`. Returns how many.
  */
-export async function handBackJobs(db: Database, poolId: string, begun: readonly string[]): Promise<number> {
+export async function handBackJobs(
+  db: Database,
+  poolId: string,
+  kept: readonly string[],
+  minAgeMs = 0,
+): Promise<number> {
   const [row] = await db.execute<{ count: number }>(sql`
     with mine as materialized (
       select j.id, (j.payload ->> 'invocation')::uuid as invocation_id from graphile_worker._private_jobs j
         where j.locked_by = ${poolId} and j.key is not null
-          and j.id not in (select id::bigint from json_array_elements_text(${JSON.stringify(begun)}::text::json) as b(id))
+          and j.locked_at <= now() - ${minAgeMs} * interval '1 millisecond'
+          and j.id not in (select id::bigint from json_array_elements_text(${JSON.stringify(kept)}::text::json) as b(id))
         for update skip locked
     ),
     freed as (

@@ -23,6 +23,8 @@ export interface Queue {
   readonly ended: Promise<void>;
   /** Ids of jobs whose attempt may be in flight. */
   begun(): readonly string[];
+  /** Ids of all jobs that it knows it has. */
+  known(): readonly string[];
   /** Makes it look for jobs now. */
   wake(): void;
   /** Since when it has neither fetched nor had anything left to do, or not listened, by `performance.now()`. */
@@ -46,7 +48,11 @@ export async function runQueue(options: QueueOptions, pgPool: pg.Pool): Promise<
   const created = Promise.withResolvers<{ readonly pool: WorkerPool }>();
   const leaving = Promise.withResolvers<void>();
   const lease = createLease();
-  const hands: Hands = { lease, begun: new Set(), busy: 0, emptied: () => {} };
+  const hands: Hands = { lease, atWork: new Set(), begun: new Set(), emptied: () => {} };
+  let fetched: readonly { readonly id: string }[] = [];
+  events.once('localQueue:init', ({ localQueue }) => {
+    fetched = localQueue.jobQueue;
+  });
   const signs = watchSigns(events);
   events.once('pool:create', ({ workerPool }) => created.resolve({ pool: workerPool }));
   events.once('pool:gracefulShutdown', () => leaving.resolve());
@@ -79,6 +85,7 @@ export async function runQueue(options: QueueOptions, pgPool: pg.Pool): Promise<
     leaving: leaving.promise,
     ended,
     begun: () => [...hands.begun],
+    known: () => [...hands.atWork, ...fetched.map(({ id }) => id)],
     wake: () => pool.nudge(concurrency),
     idleSince: () => signs.idleSince(),
     stop: async () => {
@@ -91,7 +98,7 @@ export async function runQueue(options: QueueOptions, pgPool: pg.Pool): Promise<
 }
 
 function whenEmpty(hands: Hands): Promise<void> {
-  if (hands.busy === 0) return Promise.resolve();
+  if (hands.atWork.size === 0) return Promise.resolve();
   return new Promise((resolve) => {
     hands.emptied = resolve;
   });

@@ -39,17 +39,29 @@ const STRAYS_INTERVAL_MS = 30_000;
 const PRUNE_INTERVAL_MS = 60_000;
 /** A queue that neither fetches nor listens for this long, while the heart beats, does not recover by itself. */
 const MAX_IDLE_MS = 5000;
+/**
+ * For this long after a connection of the queue broke, jobs are looked for that are locked in its name and that it does
+ * not know of: the answer to a fetch, or the write-off of a finished job, went down with the connection.
+ */
+const RECLAIM_FOR_MS = 60_000;
+const RECLAIM_INTERVAL_MS = 2500;
+/** Jobs younger than this, in ms, may be on their way in, or be written off in a moment. */
+const RECLAIM_AGE_MS = 5000;
 /** A heart that beat within this time says that the database is there. */
 const RECENT_BEAT_MS = 2000;
 
 export async function startWorker(options: WorkerOptions): Promise<WorkerProcess> {
   const { address, log, db } = options;
+  let brokenAt = Number.NEGATIVE_INFINITY;
   const pool = openWorkerPool(address, {
     name: 'herald queue',
     max: QUEUE_CONNECTIONS,
     // The queue's table grows and shrinks faster than its statistics: fetching would read all of it, 2 ms for 10,000
     // jobs that wait and ever more for what was deleted since the last vacuum, instead of 0.04 ms.
     settings: { enable_seqscan: 'off' },
+    onBroken: () => {
+      brokenAt = performance.now();
+    },
   });
   const suspects = createSuspectLane();
   /** The current queue, and former ones whose last attempts are still in flight. */
@@ -61,7 +73,10 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
   const heart = createHeart({
     address,
     log,
-    onDead: (dead) => void takeOver(dead),
+    // Told again with the next beat: one rescue at a time is enough.
+    onDead: (dead) => {
+      if (rescuing === 0) void takeOver(dead);
+    },
     // What it has fetched may be with others by now: it ends, and another one begins under another id.
     onBuried: (poolId) => {
       const queue = queues.get(poolId);
@@ -102,15 +117,19 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     await takeOver([{ poolId, beat: null, unlocked: false }]);
   }
 
-  let rescue: Promise<void> | null = null;
+  let rescue: Promise<void> = Promise.resolve();
+  let rescuing = 0;
+  /** One after the other. */
   function takeOver(dead: readonly Suspect[]): Promise<void> {
-    rescue ??= rescueJobs(db, dead)
+    rescuing++;
+    rescue = rescue
+      .then(() => rescueJobs(db, dead))
       .then(({ workers, jobs }) => {
         if (workers > 0) log('warn', 'took over the work of dead processes', { workers, jobs });
       })
       .catch((error: unknown) => log('warn', 'could not take over', { error: describeError(error) }))
       .finally(() => {
-        rescue = null;
+        rescuing--;
       });
     return rescue;
   }
@@ -123,6 +142,18 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     const lost = current;
     current = null;
     void lost?.stop();
+  }
+
+  async function reclaim(): Promise<void> {
+    if (performance.now() - brokenAt > RECLAIM_FOR_MS) return;
+    for (const queue of queues.values()) {
+      const jobs = await handBackJobs(db, queue.poolId, queue.known(), RECLAIM_AGE_MS).catch((error) => {
+        // The time begins when the database is back.
+        brokenAt = performance.now();
+        throw error;
+      });
+      if (jobs > 0) log('warn', 'found jobs that were lost with a connection', { jobs });
+    }
   }
 
   let strayCursor: StrayCursor | null = null;
@@ -147,6 +178,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
   });
   const chores = [
     every(CHECK_INTERVAL_MS, log, check),
+    every(RECLAIM_INTERVAL_MS, log, reclaim),
     every(STRAYS_INTERVAL_MS, log, findStrays),
     every(PRUNE_INTERVAL_MS, log, () => prune(db, options.retentionDays)),
   ];

@@ -30,10 +30,10 @@ export interface TaskOptions {
 /** Which jobs of one queue are at work. */
 export interface Hands {
   readonly lease: Lease;
+  /** Ids of jobs at work, begun or not. */
+  readonly atWork: Set<string>;
   /** Ids of jobs whose attempt may have gone out. */
   readonly begun: Set<string>;
-  /** Jobs at work, begun or not. */
-  busy: number;
   /** Called when the last one at work has ended. */
   emptied: () => void;
 }
@@ -77,7 +77,7 @@ export function createTasks({ deliver, db, suspects }: TaskOptions, hands: Hands
 
   return {
     async [DELIVER](_payload: unknown, { job }: { readonly job: Job }) {
-      hands.busy++;
+      hands.atWork.add(job.id);
       try {
         if ((await run(job)) === 'RETRY') throw new RetryLater();
       } catch (error) {
@@ -86,8 +86,8 @@ export function createTasks({ deliver, db, suspects }: TaskOptions, hands: Hands
         throw new Error(describeError(error));
       } finally {
         hands.begun.delete(job.id);
-        hands.busy--;
-        if (hands.busy === 0) hands.emptied();
+        hands.atWork.delete(job.id);
+        if (hands.atWork.size === 0) hands.emptied();
       }
     },
   };

@@ -10,7 +10,7 @@ import {
   startLoad,
   startReceiverLedger,
 } from '../support/ledger.ts';
-import { type PostgresProxy, startProxy } from '../support/proxy.ts';
+import { type PostgresProxy, startProxy, through } from '../support/proxy.ts';
 import { createRandom } from '../support/random.ts';
 import { terminateRandomBackend } from '../support/storm.ts';
 import { until } from '../support/until.ts';
@@ -29,7 +29,7 @@ beforeAll(async () => {
   database = await createTestDatabase();
   sql = openSql(database);
   proxy = await startProxy(database);
-  const url = `postgres://${database.user}@127.0.0.1:${proxy.port}/${database.database}`;
+  const url = through(proxy, database);
   app = await startTestApp({
     database: { ...database, url },
     env: { CONCURRENCY: String(CONCURRENCY), SHUTDOWN_SECONDS: '2' },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { askGraphql, TOKEN } from './app.ts';
 import type { TestDatabase } from './database.ts';
 import { type HeraldProcess, spawnHerald } from './process.ts';
-import { type PostgresProxy, startProxy } from './proxy.ts';
+import { type PostgresProxy, startProxy, through } from './proxy.ts';
 import { until } from './until.ts';
 
 export interface Member {
@@ -47,7 +47,7 @@ export async function startFleet({ database, members: settings }: FleetOptions):
   const launch = (slot: number, proxy: PostgresProxy): HeraldProcess =>
     spawnHerald({
       ...COMMON,
-      DATABASE_URL: `postgres://${database.user}@127.0.0.1:${proxy.port}/${database.database}`,
+      DATABASE_URL: through(proxy, database),
       DATA_DIR: join(directory, String(slot)),
       ...settings[slot],
     });

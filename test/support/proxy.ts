@@ -203,3 +203,11 @@ function createLane(source: Socket, target: Socket, toxics: PostgresProxy, isSil
     },
   };
 }
+
+/** The DATABASE_URL of `database` through `proxy`. */
+export function through(
+  { port }: Pick<PostgresProxy, 'port'>,
+  { user, database }: { readonly user: string; readonly database: string },
+): string {
+  return `postgres://${user}@127.0.0.1:${port}/${database}`;
+}
