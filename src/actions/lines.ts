@@ -7,11 +7,12 @@ import { createBatcher } from '../store/batch.ts';
 import type { Database } from '../store/database.ts';
 import type { Waiter } from '../store/turns.ts';
 import { callFromLine, standInLine, sweepIntoLine } from '../store/waiting-lines.ts';
+import type { Shares } from './shares.ts';
 
 export interface LineOptions {
   readonly db: Database;
-  /** How many more attempts of the trigger may go now, while `coming` others, of any trigger, are on their way. */
-  readonly room: (triggerId: string, coming: number) => number;
+  /** How many more attempts of the trigger may be called within `withinMs`, beside those on their way. */
+  readonly room: Shares['room'];
 }
 
 export interface Lines {
@@ -110,15 +111,18 @@ export function createLines({ db, room }: LineOptions): Lines {
     const now = performance.now();
     const calls: { triggerId: string; count: number }[] = [];
     let left = MAX_CALL;
-    let coming = 0;
-    for (const line of lines.values()) coming += countComing(line, now);
+    let all = 0;
+    for (const line of lines.values()) all += countComing(line, now);
     for (const [triggerId, line] of lines) {
       if (line.nextAt > now) continue;
       line.nextAt = now + CALL_INTERVAL_MS[line.kind];
-      const count = Math.min(room(triggerId, coming) - countComing(line, now), left);
+      const count = Math.min(
+        room(triggerId, { own: countComing(line, now), all }, CALL_INTERVAL_MS[line.kind]),
+        left,
+      );
       if (count <= 0) continue;
       left -= count;
-      coming += count;
+      all += count;
       calls.push({ triggerId, count });
       // Last in the round now, so that the next one begins with somebody else.
       lines.delete(triggerId);

@@ -18,8 +18,17 @@ export interface Shares {
   enter(triggerId: string, from: 'QUEUE' | 'LINE'): Promise<Entry>;
   /** `durationMs` is null where no attempt was made. */
   leave(triggerId: string, durationMs: number | null): void;
-  /** How many more attempts of the trigger may go now, while `coming` others, of any trigger, are on their way. */
-  room(triggerId: string, coming: number): number;
+  /**
+   * How many more attempts of the trigger may be called within the next `withinMs`, beside those on their way. Those of a slow receiver are called little by little: started together they would end
+   * together, at their timeout, and be recorded together in everybody's way, wave after wave.
+   */
+  room(triggerId: string, coming: Coming, withinMs: number): number;
+}
+
+/** Attempts that were called and are on their way: this trigger's own, and all together. */
+export interface Coming {
+  readonly own: number;
+  readonly all: number;
 }
 
 /** Attempts of a trigger may be this many times the free slots. */
@@ -28,6 +37,11 @@ const SHARE_OF_FREE = 2;
 const MIN_SHARE = 4;
 /** How long an attempt waits here for its trigger's others, in ms: a receiver that answers within it is not slow. */
 const PATIENCE_MS = 400;
+
+/** A slow receiver's slots are filled again in half the time that its attempts last. */
+const REFILL_SPEED = 2;
+/** Slow triggers without attempts in flight that are remembered, some 100 bytes each. */
+const MAX_REMEMBERED = 10_000;
 
 interface TriggerShare {
   inFlight: number;
@@ -44,7 +58,7 @@ export function createShares(slots: number, now: () => number = () => performanc
   const queue = new Set<TriggerShare>();
   let total = 0;
 
-  const limit = (coming = 0): number => Math.max(MIN_SHARE, SHARE_OF_FREE * (slots - total - coming));
+  const limit = (): number => Math.max(MIN_SHARE, SHARE_OF_FREE * (slots - total));
   const mayGo = (share: TriggerShare): boolean => share.inFlight < limit();
   const isSlow = (share: TriggerShare): boolean =>
     share.averageMs > PATIENCE_MS || now() - share.lastMoveAt > PATIENCE_MS;
@@ -79,6 +93,18 @@ export function createShares(slots: number, now: () => number = () => performanc
     }
   }
 
+  /** A slow trigger is remembered while nothing of it is in flight: it will not have become fast. */
+  function forget(triggerId: string, { inFlight, waiting, averageMs }: TriggerShare): void {
+    if (inFlight > 0 || waiting.size > 0) return;
+    if (averageMs <= PATIENCE_MS) triggers.delete(triggerId);
+    if (triggers.size <= MAX_REMEMBERED) return;
+    for (const [id, share] of triggers) {
+      if (share.inFlight > 0 || share.waiting.size > 0) continue;
+      triggers.delete(id);
+      return;
+    }
+  }
+
   return {
     async enter(triggerId, from) {
       const share = triggers.get(triggerId) ?? newShare(now());
@@ -96,11 +122,17 @@ export function createShares(slots: number, now: () => number = () => performanc
         share.averageMs += (durationMs - share.averageMs) / 16;
       }
       letIn();
-      if (share.inFlight === 0 && share.waiting.size === 0) triggers.delete(triggerId);
+      forget(triggerId, share);
     },
-    room(triggerId, coming) {
-      const share = triggers.get(triggerId);
-      return Math.max(0, limit(coming) - (share === undefined ? 0 : share.inFlight + share.waiting.size));
+    room(triggerId, coming, withinMs) {
+      const { inFlight, waiting, averageMs } = triggers.get(triggerId) ?? newShare(now());
+      const free = slots - total - coming.all;
+      const present = inFlight + waiting.size + coming.own;
+      // Those who are called take free slots themselves: as many as leave the trigger within its share afterwards.
+      const room = Math.floor((SHARE_OF_FREE * free - present) / (SHARE_OF_FREE + 1));
+      const most = Math.max(room, MIN_SHARE - present, 0);
+      if (averageMs <= PATIENCE_MS) return most;
+      return Math.min(most, Math.ceil((REFILL_SPEED * (present + most) * withinMs) / averageMs));
     },
   };
 }

@@ -64,15 +64,30 @@ describe('createShares', () => {
     }
   });
 
-  test('there is room for as many as may go, less those on their way', async () => {
+  test('there is room for as many as may go together, less those on their way', async () => {
     const shares = createShares(30);
-    expect(shares.room('a', 0)).toBe(60);
-    await ask(shares, 'a', 10);
-    expect(shares.room('a', 0)).toBe(2 * 20 - 10);
-    expect(shares.room('a', 5)).toBe(2 * 15 - 10);
-    expect(going(await ask(shares, 'b', 14))).toBe(14);
-    expect([shares.room('a', 0), shares.room('b', 0), shares.room('c', 0)]).toEqual([2, 0, 12]);
-    expect(shares.room('c', 100)).toBe(4);
+    expect(shares.room('a', { own: 0, all: 0 }, 100)).toBe(20);
+    expect(shares.room('a', { own: 0, all: 15 }, 100)).toBe(10);
+    await ask(shares, 'a', 20);
+    expect([shares.room('a', { own: 0, all: 0 }, 100), shares.room('b', { own: 0, all: 0 }, 100)]).toEqual([
+      0, 6,
+    ]);
+    expect(shares.room('b', { own: 0, all: 100 }, 100)).toBe(4);
+  });
+
+  test('a slow receiver’s slots are filled little by little, also after all its attempts ended together', async () => {
+    const shares = createShares(300);
+    await ask(shares, 'a', 100);
+    for (let n = 0; n < 100; n++) shares.leave('a', 5000);
+    const room = shares.room('a', { own: 0, all: 0 }, 100);
+    expect(room).toBeGreaterThan(1);
+    expect(room).toBeLessThan(20);
+    // It has recovered.
+    for (let n = 0; n < 60; n++) {
+      await ask(shares, 'a', 1);
+      shares.leave('a', 5);
+    }
+    expect(shares.room('a', { own: 0, all: 0 }, 100)).toBe(200);
   });
 
   test('everything is given back', async () => {
