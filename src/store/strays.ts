@@ -86,17 +86,23 @@ const ROUND_MS = 2000;
 const CALL_SIZE = 2;
 
 /**
- * Moves invocations that do not match their trigger's row, where whoever changed the trigger could not finish, and
- * calls somebody from every waiting line. Returns how many invocations were moved.
+ * Calls somebody from every waiting line. A process that ends takes along what it knew of lines, so this is for whoever
+ * learns that one has ended, or ends.
+ */
+export async function callStrays(db: Database): Promise<void> {
+  const lines = await findLines(db);
+  if (lines.length === 0) return;
+  await callFromLine(
+    db,
+    lines.map((triggerId) => ({ triggerId, count: CALL_SIZE })),
+  );
+}
+
+/**
+ * Moves invocations that do not match their trigger's row, where whoever changed the trigger could not finish. Returns
+ * how many were moved.
  */
 export async function releaseStrays(db: Database): Promise<number> {
-  const lines = await findLines(db);
-  if (lines.length > 0) {
-    await callFromLine(
-      db,
-      lines.map((triggerId) => ({ triggerId, count: CALL_SIZE })),
-    );
-  }
   const until = performance.now() + ROUND_MS;
   let total = 0;
   for (const triggerId of await findUnmoved(db)) {

@@ -12,6 +12,8 @@ export interface HeartOptions {
   readonly log: Log;
   /** Peers that are dead, as far as this process can tell. Called again while they are. */
   readonly onDead: (suspects: readonly Suspect[]) => void;
+  /** Peers have ended, or this process has just begun: what they knew nobody may know now. */
+  readonly onChange: () => void;
   /** Peers took this pool for dead while it was stopped or cut off: its jobs are no longer its own. */
   readonly onBuried: (poolId: string) => void;
 }
@@ -34,7 +36,7 @@ const HASTE_MS = 250;
 /** A beat that takes longer failed: the lease it was to renew has run out, and the connection may be half-open. */
 const BEAT_DEADLINE_MS = 3000;
 
-export function createHeart({ address, log, onDead, onBuried }: HeartOptions): Heart {
+export function createHeart({ address, log, onDead, onChange, onBuried }: HeartOptions): Heart {
   const pools = new Map<string, Lease>();
   const known = new Set<string>();
   const peers = createPeers();
@@ -58,6 +60,7 @@ export function createHeart({ address, log, onDead, onBuried }: HeartOptions): H
     const own = [...pools.keys()];
     const askedAt = performance.now();
     const { session, fresh, peers: seen } = await within(BEAT_DEADLINE_MS, beat(client, own));
+    const first = lastBeatAt === Number.NEGATIVE_INFINITY;
     lastBeatAt = performance.now();
     for (const poolId of own) {
       if (fresh.includes(poolId) && known.has(poolId)) bury(poolId);
@@ -66,6 +69,7 @@ export function createHeart({ address, log, onDead, onBuried }: HeartOptions): H
     }
     const dead = peers.observe({ askedAt, answeredAt: lastBeatAt, session, peers: seen });
     if (dead.length > 0) onDead(dead);
+    if (peers.haveLeft() || first) onChange();
     return Math.max(askedAt + HASTE_MS, Math.min(askedAt + BEAT_INTERVAL_MS, peers.nextVerdictAt()));
   }
 

@@ -29,6 +29,8 @@ export interface Observation {
 export interface Peers {
   /** Takes an observation and says who is dead by now. */
   observe(observation: Observation): readonly Suspect[];
+  /** Whether a peer that was there at the look before the last one had gone at the last one. */
+  haveLeft(): boolean;
   /** When the next peer will be dead unless it moves; Infinity where all do. */
   nextVerdictAt(): number;
 }
@@ -41,6 +43,7 @@ interface Watched {
 
 export function createPeers(): Peers {
   let watched: ReadonlyMap<string, Watched> = new Map();
+  let left = false;
   let last: Observation | null = null;
   /** After a new connection the server may have been away: others lost their locks with it and may need longer. */
   let carefulUntil = Number.NEGATIVE_INFINITY;
@@ -56,6 +59,8 @@ export function createPeers(): Peers {
       const since =
         last !== null && !reconnected && now.askedAt - last.answeredAt <= MAX_GAP_MS ? last : null;
       if (reconnected) carefulUntil = now.answeredAt + SILENT_MS;
+      const there = new Set(now.peers.map(({ poolId }) => poolId));
+      left = [...watched.keys()].some((poolId) => !there.has(poolId));
       const before = since === null ? new Map<string, Watched>() : watched;
       watched = new Map(
         now.peers.map((peer) => [peer.poolId, watch(peer, before.get(peer.poolId), since, now)]),
@@ -68,6 +73,7 @@ export function createPeers(): Peers {
         })
         .map(({ poolId, beat, locked }) => ({ poolId, beat, unlocked: !locked }));
     },
+    haveLeft: () => left,
     nextVerdictAt: () => Math.min(...[...watched.values()].map(verdictAt)),
   };
 }

@@ -6,7 +6,7 @@ import type { Announcements } from '../store/announcements.ts';
 import { type Database, type DatabaseAddress, describeError, openWorkerPool } from '../store/database.ts';
 import { handBackJobs, rescueJobs, type Suspect } from '../store/rescue.ts';
 import { prune } from '../store/retention.ts';
-import { adoptStrays, releaseStrays, type StrayCursor } from '../store/strays.ts';
+import { adoptStrays, callStrays, releaseStrays, type StrayCursor } from '../store/strays.ts';
 import { readNextDue } from '../store/workers.ts';
 import { createHeart } from './heart.ts';
 import { type Queue, runQueue } from './queue.ts';
@@ -77,6 +77,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     onDead: (dead) => {
       if (rescuing === 0) void takeOver(dead);
     },
+    onChange: () => void callLines(),
     // What it has fetched may be with others by now: it ends, and another one begins under another id.
     onBuried: (poolId) => {
       const queue = queues.get(poolId);
@@ -126,6 +127,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       .then(() => rescueJobs(db, dead))
       .then(({ workers, jobs }) => {
         if (workers > 0) log('warn', 'took over the work of dead processes', { workers, jobs });
+        return callLines();
       })
       .catch((error: unknown) => log('warn', 'could not take over', { error: describeError(error) }))
       .finally(() => {
@@ -156,8 +158,15 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     }
   }
 
+  function callLines(): Promise<void> {
+    return callStrays(db).catch((error: unknown) =>
+      log('debug', 'could not call waiting lines', { error: describeError(error) }),
+    );
+  }
+
   let strayCursor: StrayCursor | null = null;
   async function findStrays(): Promise<void> {
+    await callLines();
     const { adopted, cursor } = await adoptStrays(db, strayCursor);
     strayCursor = cursor;
     const released = await releaseStrays(db);
@@ -199,7 +208,10 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       waker.stop();
       await starting.catch(() => {});
       for (const queue of queues.values()) queue.lease.end();
-      await Promise.all([...queues.values()].map(drain));
+      const drained = Promise.all([...queues.values()].map(drain));
+      // While attempts in flight go on, peers see to the waiting lines.
+      await callLines();
+      await drained;
       await Promise.all(chores.map((chore) => chore.stop()));
       // Beats to the end, or peers would take over what is still in flight.
       await heart.stop();
