@@ -39,7 +39,7 @@ async function startWorker(env: Readonly<Record<string, string>> = {}): Promise<
     ...env,
   });
   workers.push(worker);
-  await until(() => worker.output().includes('is ready after'), 'the worker to be ready');
+  await until(() => worker.output().includes('is ready after'), 'the worker to be ready', 30_000);
   return worker;
 }
 
