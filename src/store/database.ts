@@ -2,9 +2,10 @@
 import type { Socket } from 'node:net';
 import { sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase, type PostgresJsTransaction } from 'drizzle-orm/postgres-js';
-import pg from 'pg';
+import type pg from 'pg';
 import postgres from 'postgres';
 import { AppError } from '../domain/errors.ts';
+import { QueuePool } from './queue-pool.ts';
 import { KEEP_ALIVE_MS, watchedSocket } from './sockets.ts';
 
 /** Where Postgres is: a URL, or the directory of the embedded server's unix socket. */
@@ -118,7 +119,7 @@ export function openClient(address: DatabaseAddress, options: PoolOptions): post
 export function openWorkerPool(address: DatabaseAddress, options: PoolOptions): pg.Pool {
   const where = 'url' in address ? { connectionString: address.url } : address;
   const settings = Object.entries(options.settings ?? {}).map(([name, value]) => `-c ${name}=${value}`);
-  const pool = new pg.Pool({
+  const pool = new QueuePool({
     ...where,
     max: options.max,
     application_name: options.name,

@@ -13,7 +13,7 @@ export interface WakerOptions {
 }
 
 /** Shortest time between two wake-ups in ms: due times closer together are fetched together. */
-const MIN_INTERVAL_MS = 5;
+const MIN_INTERVAL_MS = 10;
 /** Longest timer in ms; also how soon a due time shows up that no announcement told of. */
 const MAX_WAIT_MS = 30_000;
 const RETRY_MS = 1000;

@@ -60,3 +60,17 @@ test('a statement that comes between a reset and the close fails, and does not w
   expect(await until(() => sql`select 1 as one`.catch(() => null), 'the connection')).toHaveLength(1);
   await sql.end({ timeout: 1 });
 });
+
+test('a connection that is given back twice, as graphile-worker may, is taken back once', async () => {
+  const pool = openWorkerPool(await createTestDatabase(), { name: 'twice', max: 1 });
+  await new Promise<void>((resolve, reject) => {
+    pool.connect((error, _, release) => {
+      if (error) return reject(error);
+      release();
+      release();
+      resolve();
+    });
+  });
+  expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+  await pool.end();
+});

@@ -27,18 +27,19 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-async function startWorker(url = app.database.url): Promise<HeraldProcess> {
+async function startWorker(env: Readonly<Record<string, string>> = {}): Promise<HeraldProcess> {
   const worker = spawnHerald({
-    DATABASE_URL: url,
+    DATABASE_URL: app.database.url,
     DATA_DIR: join(directory, String(started++)),
     ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
     ADMIN_TOKEN: 'an-admin-token-of-32-characters!',
     ROLES: 'worker',
     CONCURRENCY: '20',
     SHUTDOWN_SECONDS: '20',
+    ...env,
   });
   workers.push(worker);
-  await until(() => worker.output().includes('is ready after'), 'the worker to be ready');
+  await until(() => worker.output().includes('is ready after'), 'the worker to be ready', 30_000);
   return worker;
 }
 
@@ -111,7 +112,7 @@ test('a stopped process is taken over within 5 s, also what it had only fetched;
 test('a process that is cut off from the database begins nothing more, and others take over', async () => {
   await using receiver = await startReceiver();
   await using proxy = await startProxy(app.database);
-  const cutOff = await startWorker(through(proxy, app.database));
+  const cutOff = await startWorker({ DATABASE_URL: through(proxy, app.database) });
   await createTrigger(app, { type: 'cut', url: receiver.url });
   await queue('cut', 5);
   await receiver.received(5);
@@ -131,30 +132,46 @@ test('a process that is cut off from the database begins nothing more, and other
   expect(await cutOff.exited()).toEqual({ code: 0, signal: null });
 }, 90_000);
 
-test('SIGTERM with slow attempts in flight: they end, the rest is with a peer at once, nothing comes twice', async () => {
+test('SIGTERM with 100 slow attempts in flight: not ready at once, they end, a peer does the rest, nothing comes twice', async () => {
   await using receiver = await startReceiver();
   const held: (() => void)[] = [];
   receiver.answer = (_, res) => void held.push(() => res.writeHead(204).end());
   await createTrigger(app, { type: 'drained', url: receiver.url });
-  const leaving = await startWorker();
+  const leaving = await startWorker({ CONCURRENCY: '200' });
   await queue('drained', 100);
-  // Two thirds of its 20 slots: the share of a single trigger.
-  await receiver.received(13);
-  const before = held.splice(0);
+  await receiver.received(100);
   receiver.answer = (_, res) => void res.writeHead(204).end();
+  const [, url] = /ready after .* at (http:\S+)/.exec(leaving.output()) ?? [];
+  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  leaving.child.kill('SIGTERM');
+  await until(async () => (await fetch(`${url}/readyz`)).status === 503, 'it to say that it leaves', 2000);
+  await startWorker();
+  await queue('drained', 50);
+  await until(async () => (await standing('drained')).invocations.SUCCEEDED === 50, 'the peer', 10_000);
+  // Longer than a silent process is left alone: one that leaves goes on beating.
+  expect((await standing('drained')).attempts.ABANDONED).toBeUndefined();
+  for (const answer of held) answer();
+  expect(await leaving.exited()).toEqual({ code: 0, signal: null });
+  await until(async () => (await standing('drained')).invocations.SUCCEEDED === 150, 'all');
+  expect(receiver.deliveries).toHaveLength(150);
+  expect((await standing('drained')).attempts).toEqual({ SUCCEEDED: 150 });
+}, 60_000);
+
+test('a second SIGTERM ends it now, and what was in flight is with others within 5 s', async () => {
+  await using receiver = await startReceiver();
+  receiver.answer = () => {};
+  await createTrigger(app, { type: 'impatient', url: receiver.url });
+  const leaving = await startWorker();
+  await queue('impatient', 3);
+  await until(async () => (await standing('impatient')).attempts.RUNNING === 3, 'attempts to be shown');
   await startWorker();
   leaving.child.kill('SIGTERM');
-  await until(
-    async () => (await standing('drained')).invocations.SUCCEEDED === 100 - before.length,
-    'the peer',
-    8000,
-  );
-  expect((await standing('drained')).attempts.ABANDONED).toBeUndefined();
-  for (const answer of before) answer();
-  expect(await leaving.exited()).toEqual({ code: 0, signal: null });
-  await until(async () => (await standing('drained')).invocations.SUCCEEDED === 100, 'all');
-  expect(receiver.deliveries).toHaveLength(100);
-  expect((await standing('drained')).attempts).toEqual({ SUCCEEDED: 100 });
+  const again = setInterval(() => leaving.child.kill('SIGTERM'), 100);
+  expect((await leaving.exited()).code).toBe(1);
+  const endedAt = performance.now();
+  clearInterval(again);
+  await receiver.received(6);
+  expect(performance.now() - endedAt).toBeLessThan(5000);
 }, 60_000);
 
 test('an event that kills its worker at once ends as FAILED; its neighbours are delivered, none is blamed', async () => {
