@@ -167,7 +167,7 @@ export function createLines({ db, room }: LineOptions): Lines {
       know(waiter.triggerId, kind);
     },
     arrive(triggerId, kind) {
-      const [first] = know(triggerId, kind).coming;
+      const first = know(triggerId, kind).coming.find(({ count }) => count > 0);
       if (first !== undefined) first.count--;
     },
     poke(triggerId) {
