@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase, type PostgresJsTransaction } from 'drizzle-orm/postgres-js';
-import type pg from 'pg';
+import pg from 'pg';
 import postgres from 'postgres';
 import { AppError } from '../domain/errors.ts';
 import { QueuePool } from './queue-pool.ts';
