@@ -136,7 +136,7 @@ test('SIGTERM with 100 slow attempts in flight: not ready at once, they end, a p
   await using receiver = await startReceiver();
   const held: (() => void)[] = [];
   receiver.answer = (_, res) => void held.push(() => res.writeHead(204).end());
-  await createTrigger(app, { type: 'drained', url: receiver.url });
+  await createTrigger(app, { type: 'drained', url: receiver.url, timeout: 30_000 });
   const leaving = await startWorker({ CONCURRENCY: '200' });
   await queue('drained', 100);
   await receiver.received(100);
