@@ -47,8 +47,10 @@ export const atMost = (limit: number): Goal => ({ of: 'VALUE', bound: 'AT_MOST',
 export const ratioAtLeast = (limit: number): Goal => ({ of: 'RATIO', bound: 'AT_LEAST', limit });
 export const ratioAtMost = (limit: number): Goal => ({ of: 'RATIO', bound: 'AT_MOST', limit });
 
+/** Null without a yardstick, NaN where the yardstick came to nothing: that is no infinite victory. */
 export function ratioOf({ value, yardstick }: Figure): number | null {
-  return yardstick === undefined ? null : value / yardstick.value;
+  if (yardstick === undefined) return null;
+  return yardstick.value > 0 ? value / yardstick.value : Number.NaN;
 }
 
 /** Null where the figure has no goal. */

@@ -2,5 +2,12 @@
 import type { Scenario } from './scenario.ts';
 import { acceptScenario } from './scenarios/accept.ts';
 import { drainScenario } from './scenarios/drain.ts';
+import { latencyScenario } from './scenarios/latency.ts';
+import { neighboursScenario } from './scenarios/neighbours.ts';
 
-export const SCENARIOS: readonly Scenario[] = [drainScenario, acceptScenario];
+export const SCENARIOS: readonly Scenario[] = [
+  drainScenario,
+  acceptScenario,
+  latencyScenario,
+  neighboursScenario,
+];
