@@ -31,43 +31,48 @@ const FIELDS = 'id status receivedAt dueAt';
 
 /**
  * Events accepted from now on, each once, in about the order of acceptance; before them those that are scheduled
- * already. The list is what counts, and outlives every break. Changes of invocations only ring for an early look, and
- * tell of events whose transaction was open for longer than a look goes back. Errors: ApiError where trying again
- * cannot help.
+ * already. Resolves when none can be missed any more. The list is what counts, and outlives every break. Changes of
+ * invocations only ring for an early look, and tell of events whose transaction was open for longer than a look goes
+ * back. Errors: ApiError where trying again cannot help.
  */
-export async function* arrivals(
+export async function openArrivals(
   connection: Connection,
   filter: ArrivalFilter,
-  { signal, onBreak }: Pick<FollowOptions, 'signal' | 'onBreak'>,
-): AsyncGenerator<Arrival, void, undefined> {
+  { signal, onLink }: Pick<FollowOptions, 'signal' | 'onLink'>,
+): Promise<AsyncGenerator<Arrival, void, undefined>> {
   const isNew = createMemory();
   let newest = await readNewest(connection);
   const look = () => list(connection, { ...filter, receivedAt: lookBack(newest) });
   if (newest !== null) {
     for await (const page of look()) page.filter(({ status }) => status !== 'SCHEDULED').forEach(isNew);
   }
-  for await (const page of list(connection, { ...filter, status: ['SCHEDULED'] })) yield* page.filter(isNew);
 
-  const bell = listenForBell(connection, filter, signal);
-  let isBroken = false;
-  while (!signal.aborted) {
-    yield* bell.told().filter(isNew);
-    try {
-      for await (const page of look()) {
-        if (isBroken) onBreak('BACK');
-        isBroken = false;
-        yield* page.filter(isNew);
-        newest = page.at(-1)?.receivedAt ?? newest;
+  async function* watch(): AsyncGenerator<Arrival, void, undefined> {
+    for await (const page of list(connection, { ...filter, status: ['SCHEDULED'] }))
+      yield* page.filter(isNew);
+    const bell = listenForBell(connection, filter, signal);
+    let isBroken = false;
+    while (!signal.aborted) {
+      yield* bell.told().filter(isNew);
+      try {
+        for await (const page of look()) {
+          if (isBroken) onLink('BACK');
+          isBroken = false;
+          yield* page.filter(isNew);
+          newest = page.at(-1)?.receivedAt ?? newest;
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!(error instanceof ApiError && error.isPassing)) throw error;
+        if (!isBroken) onLink({ error });
+        isBroken = true;
       }
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!(error instanceof ApiError && error.isPassing)) throw error;
-      if (!isBroken) onBreak({ error });
-      isBroken = true;
+      await bell.rung(LOOK_MS);
+      await pause(REST_MS, signal);
     }
-    await bell.rung(LOOK_MS);
-    await pause(REST_MS, signal);
   }
+
+  return watch();
 }
 
 function list(connection: Connection, filter: object): AsyncGenerator<readonly Arrival[]> {
@@ -131,7 +136,7 @@ function listenForBell(connection: Connection, filter: ArrivalFilter, signal: Ab
       variables: { filter: { project: filter.project, eventType: filter.type } },
       after: null,
       signal,
-      onBreak: () => {},
+      onLink: () => {},
     });
     for await (const { kind, invocation } of updates) {
       if (kind === 'CREATED' && invocation !== null && told.length < MAX_TOLD) told.push(invocation.event);

@@ -1,11 +1,11 @@
 /** Subscriptions that outlive their connection: after a break they go on behind the last update that was seen. */
-import { createClient, NetworkError } from 'graphql-sse';
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
 import { ApiError, type Connection, type GraphqlError } from './connection.ts';
 
 /** Herald says something at least every 12 s, be it a comment. A connection that is silent for longer is dead. */
 const SILENCE_MS = 30_000;
-/** Updates that may wait to be printed before the connection is not read any more. */
-const MAX_WAITING = 200;
+/** Longest message, in characters: more than any update has. */
+const MAX_MESSAGE = 16 * 1024 * 1024;
 /** Between two tries to connect again: doubled with each, with chance, so that not all clients come at once. */
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 5000;
@@ -16,8 +16,16 @@ export interface FollowOptions {
   /** Where to go on; null starts now. */
   readonly after: string | null;
   readonly signal: AbortSignal;
-  /** Told once for each break, and once when it is over. */
-  readonly onBreak: (what: { readonly error: ApiError } | 'BACK') => void;
+  readonly onLink: (link: Link) => void;
+}
+
+/** What becomes of the connection: told when it is there for the first time, at each break, and when that is over. */
+export type Link = 'CONNECTED' | 'BACK' | { readonly error: ApiError };
+
+/** For people. */
+export function describeLink(link: Link): string {
+  if (link === 'CONNECTED') return 'Connected. Ctrl-C ends it.';
+  return link === 'BACK' ? 'Connected again.' : `${link.error.message} Trying again…`;
 }
 
 /** Something with a place in the change log. */
@@ -32,14 +40,15 @@ export interface Placed {
  */
 export async function* follow<T extends Placed>(
   connection: Connection,
-  { query, variables, after: start, signal, onBreak }: FollowOptions,
+  { query, variables, after: start, signal, onLink }: FollowOptions,
 ): AsyncGenerator<T, void, undefined> {
   let after = start;
   let hasConnected = false;
   let isBroken = false;
   let failures = 0;
   const connected = (): void => {
-    if (isBroken) onBreak('BACK');
+    if (!hasConnected) onLink('CONNECTED');
+    if (isBroken) onLink('BACK');
     isBroken = false;
     hasConnected = true;
   };
@@ -65,7 +74,7 @@ export async function* follow<T extends Placed>(
     }
     if (signal.aborted) return;
     if (performance.now() - startedAt > LONGEST_PAUSE_MS) failures = 0;
-    if (!isBroken) onBreak({ error: why });
+    if (!isBroken) onLink({ error: why });
     isBroken = true;
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
     failures++;
@@ -73,7 +82,10 @@ export async function* follow<T extends Placed>(
   }
 }
 
-/** One connection: graphql-sse, read no faster than its updates are used. */
+/**
+ * One connection (GraphQL over SSE, distinct connections mode), read no faster than its updates are used. Not with
+ * graphql-sse's client: it keeps all it reads, and holds messages back until a piece happens to end with one.
+ */
 async function* subscribe<T>(
   connection: Connection,
   query: string,
@@ -81,76 +93,66 @@ async function* subscribe<T>(
   signal: AbortSignal,
   onConnected: () => void,
 ): AsyncGenerator<T, void, undefined> {
-  let waiting = 0;
-  let used = (): void => {};
-  const room = async (): Promise<void> => {
-    while (waiting > MAX_WAITING) {
-      await new Promise<void>((resolve) => {
-        used = resolve;
-      });
+  const silence = new AbortController();
+  const response = await open(connection, { query, variables }, AbortSignal.any([signal, silence.signal]));
+  onConnected();
+  let events: EventSourceMessage[] = [];
+  const parser = createParser({ maxBufferSize: MAX_MESSAGE, onEvent: (event) => events.push(event) });
+  const decoder = new TextDecoder();
+  for await (const piece of heard(connection, response.body, silence)) {
+    parser.feed(decoder.decode(piece, { stream: true }));
+    const complete = events;
+    events = [];
+    for (const { event, data } of complete) {
+      if (event === 'complete') return;
+      if (event === 'next') yield* updateIn<T>(connection, data);
     }
-  };
-  // graphql-sse keeps only the message of what goes wrong here.
-  let wrong: ApiError | null = null;
-  const client = createClient({
-    url: `${connection.url}/graphql`,
-    headers: { ...connection.headers },
-    retryAttempts: 0,
-    fetchFn: async (url: string, init: RequestInit) => {
-      const silence = new AbortController();
-      try {
-        const ends = AbortSignal.any([init.signal ?? signal, silence.signal]);
-        const response = await fetch(url, { ...init, signal: ends });
-        if (!response.ok) throw connection.refusal(response.status, await response.text());
-        onConnected();
-        // graphql-sse keeps all it reads; so nothing is read while enough is waiting.
-        return { ok: true, body: response.body && metered(response.body, silence, room) };
-      } catch (error) {
-        wrong = error instanceof ApiError ? error : connection.away(error);
-        throw wrong;
-      }
-    },
-    on: {
-      message: ({ event }) => {
-        if (event === 'next') waiting++;
-      },
-    },
-  });
-  const stop = (): void => client.dispose();
-  signal.addEventListener('abort', stop, { once: true });
+  }
+  throw connection.away(new Error('the connection was closed'));
+}
+
+async function open(connection: Connection, request: object, signal: AbortSignal): Promise<Response> {
   try {
-    for await (const { data, errors } of client.iterate<Record<string, T>>({ query, variables })) {
-      waiting--;
-      used();
-      if (errors !== undefined) throw connection.failure(errors as readonly GraphqlError[]);
-      const [update] = Object.values(data ?? {});
-      if (update != null) yield update;
-    }
+    const response = await fetch(`${connection.url}/graphql`, {
+      method: 'POST',
+      headers: { ...connection.headers, 'content-type': 'application/json', accept: 'text/event-stream' },
+      body: JSON.stringify(request),
+      signal,
+    });
+    if (!response.ok) throw connection.refusal(response.status, await response.text());
+    return response;
   } catch (error) {
-    throw wrong ?? (error instanceof NetworkError ? connection.away(error) : error);
-  } finally {
-    signal.removeEventListener('abort', stop);
-    waiting = 0;
-    used();
-    client.dispose();
+    throw error instanceof ApiError ? error : connection.away(error);
   }
 }
 
-/** The body piece by piece: only while there is room, and aborted where it falls silent. */
-async function* metered(
-  body: ReadableStream<Uint8Array>,
+/** The one field of an answer, if it is there. Errors: ApiError for what GraphQL complains of. */
+function updateIn<T>(connection: Connection, data: string): readonly T[] {
+  const answer = JSON.parse(data) as {
+    readonly data?: Readonly<Record<string, T | null>> | null;
+    readonly errors?: readonly GraphqlError[];
+  };
+  if (answer.errors !== undefined) throw connection.failure(answer.errors);
+  return Object.values(answer.data ?? {}).filter((update) => update !== null);
+}
+
+/** The body piece by piece, as they are asked for; aborted where it falls silent. Errors: ApiError. */
+async function* heard(
+  connection: Connection,
+  body: Response['body'],
   silence: AbortController,
-  room: () => Promise<void>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  if (body === null) return;
   const listen = () => setTimeout(() => silence.abort(new Error('it fell silent')), SILENCE_MS);
   let timer = listen();
   try {
     for await (const piece of body) {
       clearTimeout(timer);
       yield piece;
-      await room();
       timer = listen();
     }
+  } catch (error) {
+    throw error instanceof ApiError ? error : connection.away(error);
   } finally {
     clearTimeout(timer);
   }

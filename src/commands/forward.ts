@@ -102,6 +102,8 @@ function build(event: ForwardedEvent, { key, contentMode, specVersion, headers, 
     headers: [
       'host',
       target.host,
+      'connection',
+      'keep-alive',
       ...flat,
       'accept-encoding',
       'identity',

@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { CONTENT_MODES, SPEC_VERSIONS } from '../domain/envelope.ts';
 import { formatSecret, hmacKey, MIN_SECRET_BYTES, secretBytes } from '../domain/signature.ts';
-import { arrivals } from './arrivals.ts';
+import { openArrivals } from './arrivals.ts';
 import { type Command, type CommandCall, NO_WORDS, UsageError } from './command.ts';
 import { CONNECTION_OPTIONS, connect } from './connection.ts';
+import { describeLink, type Link } from './follow.ts';
 import type { ForwardOptions } from './forward.ts';
 import { choiceOf, requiredText, secondsOf, textOf, textsOf } from './options.ts';
 import { createOutput, OUTPUT_OPTIONS, paint, plain } from './output.ts';
@@ -68,8 +69,8 @@ signature is made with the secret that is printed here; there is no \`tracestate
     const connection = await connect(call);
     const stopping = stopSignal();
     const filter = { project: textOf(options, 'project'), type: types.length === 0 ? null : types };
-    // Whether Herald can be reached, and by whom, shows before anything is promised.
-    await connection.ask('{ events(first: 1) { nodes { id } } }');
+    const onLink = (link: Link): void => output.remark(describeLink(link));
+    const arrivals = await openArrivals(connection, filter, { signal: stopping, onLink });
     const target = forwarding.target.href;
     await output.show({ kind: 'READY', forward: target, signingSecret: secret }, () =>
       [
@@ -79,12 +80,8 @@ signature is made with the secret that is printed here; there is no \`tracestate
       ].join('\n'),
     );
     const postbox = createPostbox(connection, { ...forwarding, signal: stopping }, output);
-    const onBreak = (what: Parameters<Parameters<typeof arrivals>[2]['onBreak']>[0]): void =>
-      output.remark(what === 'BACK' ? 'Connected again.' : `${what.error.message} Trying again…`);
     try {
-      for await (const arrival of arrivals(connection, filter, { signal: stopping, onBreak })) {
-        await postbox.take(arrival);
-      }
+      for await (const arrival of arrivals) await postbox.take(arrival);
     } finally {
       const left = await postbox.close();
       if (left > 0) output.remark(`${left} events that are not due yet are not forwarded.`);

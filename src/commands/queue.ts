@@ -130,7 +130,7 @@ async function wait(
   { stopSignal }: CommandCall,
 ): Promise<ExitCode> {
   // Loaded by those who wait.
-  const { follow } = await import('./follow.ts');
+  const { describeLink, follow } = await import('./follow.ts');
   const updates = follow<Progress>(connection, {
     query: `subscription ($id: ID!) { eventProgress(id: $id) {
       at event { id status } counts { total pending running succeeded failed cancelled } done
@@ -139,8 +139,9 @@ async function wait(
     variables: { id },
     after: null,
     signal: stopSignal(),
-    onBreak: (what) =>
-      output.remark(what === 'BACK' ? 'Connected again.' : `${what.error.message} Trying again…`),
+    onLink: (link) => {
+      if (link !== 'CONNECTED') output.remark(describeLink(link));
+    },
   });
   for await (const update of updates) {
     await output.show(update, () => describeProgress(update));

@@ -3,7 +3,7 @@ import type { AttemptErrorCode } from '../domain/attempt.ts';
 import { type FailureReason, INVOCATION_STATUSES, type InvocationStatus } from '../domain/invocation.ts';
 import { type Command, NO_WORDS } from './command.ts';
 import { CONNECTION_OPTIONS, type Connection, connect } from './connection.ts';
-import { follow } from './follow.ts';
+import { describeLink, follow } from './follow.ts';
 import { choicesOf, isGiven, textOf, textsOf } from './options.ts';
 import { createOutput, OUTPUT_OPTIONS, paint, plain, shortened } from './output.ts';
 import { clockTime, duration, fromNow } from './time.ts';
@@ -106,8 +106,9 @@ export const tailCommand: Command = {
       },
       after: textOf(options, 'after'),
       signal: call.stopSignal(),
-      onBreak: (what) =>
-        output.remark(what === 'BACK' ? 'Connected again.' : `${what.error.message} Trying again…`),
+      onLink: (link) => {
+        if (link !== 'CONNECTED' || output.format === 'TEXT') output.remark(describeLink(link));
+      },
     });
     for await (const update of updates) await output.show(update, () => describe(update));
     return 0;

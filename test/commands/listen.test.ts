@@ -21,16 +21,6 @@ async function listen(...args: readonly string[]): Promise<{ command: RunningCom
   return { command, secret: signingSecret };
 }
 
-/** Queues probes until one arrives: whatever is queued after that is forwarded. */
-async function untilForwarded(
-  type: string,
-  forwarded: () => readonly Delivery[],
-  queueing: TestApp,
-): Promise<void> {
-  await queueEvent(queueing, { type });
-  await until(() => forwarded().length > 0, 'the first event to be forwarded');
-}
-
 const headersOf = ({ headers }: Delivery) => {
   const {
     host,
@@ -56,7 +46,8 @@ describe('listen', () => {
     await createTrigger(app, { type: 'both', url: real.url });
     const { command, secret } = await listen('--forward', local.url, '--type', 'both', '--type', 'alone');
     await using _ = command;
-    await untilForwarded('alone', () => local.deliveries, app);
+    await queueEvent(app, { type: 'alone' });
+    await local.received(1);
 
     const input = {
       type: 'both',
@@ -138,7 +129,8 @@ describe('listen', () => {
       HERALD_TOKEN: TOKEN,
     });
     await untilLine(command, ({ kind }) => kind === 'READY', 'the secret');
-    await untilForwarded('a', () => local.deliveries, other);
+    await queueEvent(other, { type: 'a' });
+    await local.received(1);
     await first[Symbol.asyncDispose]();
     const ids = await Promise.all(Array.from({ length: 20 }, () => queueEvent(other, { type: 'b' })));
     await until(() => command.err().includes('Trying again'), 'the break to be noticed');
