@@ -59,7 +59,7 @@ headers of a delivery. Herald itself takes no notice: no trigger is made, nothin
 behind when this ends. It works for a Herald anywhere; the token needs EVENTS_READ.`,
     `What differs from a delivery: one request an event, never repeated; \`webhook-id\` is the id of the event; the
 signature is made with the secret that is printed here; there is no \`tracestate\`.`,
-    'Example: npm run -s herald -- listen --forward http://localhost:3000/hook --type order.paid',
+    'Example: npm run herald -- listen --forward http://localhost:3000/hook --type order.paid',
   ],
   async run(call) {
     const { options, stopSignal } = call;
@@ -123,8 +123,8 @@ function readOptions({
 
 function readTarget(text: string): URL {
   const written = /^\d+(?:\/|$)/.test(text) ? `localhost:${text}` : text;
-  const url = URL.parse(/^https?:\/\//i.test(written) ? written : `http://${written}`);
-  if (url !== null && url.username === '') return url;
+  const url = URL.parse(/^[a-z][a-z\d+.-]*:\/\//i.test(written) ? written : `http://${written}`);
+  if (url !== null && /^https?:$/.test(url.protocol) && url.username === '') return url;
   throw new UsageError(
     `--forward: expected a URL such as http://localhost:3000/hook, got ${JSON.stringify(text)}`,
   );

@@ -35,7 +35,7 @@ export function manualOf(name: string, { options, words, notes }: Command, comma
     .concat('\n');
 }
 
-const launcher = 'npm run -s herald --';
+const launcher = 'npm run herald --';
 
 function written(name: string, { short, value }: CommandOption): string {
   return `${short === undefined ? '' : `-${short}, `}--${name}${value && ` ${value}`}`;

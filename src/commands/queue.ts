@@ -66,7 +66,7 @@ export const queueCommand: Command = {
   notes: [
     'The data are JSON and arrive byte for byte; `@file` reads them from a file, `-` from standard input.',
     'With --wait the exit code is 0 where every trigger was served, 1 where one failed, the event was cancelled, or nothing matched it.',
-    'Example: npm run -s herald -- queue order.paid \'{"id": 42}\' --delay 10m --wait',
+    'Example: npm run herald -- queue order.paid \'{"id": 42}\' --delay 10m --wait',
   ],
   async run(call) {
     const { options, words } = call;

@@ -30,7 +30,7 @@ export const createTriggerCommand: Command = {
   words: { usage: '<name>', least: 1, most: 1 },
   notes: [
     'The signing secret is shown once, here.',
-    'Example: npm run -s herald -- triggers create billing --type order.paid --to https://example.com/hook',
+    'Example: npm run herald -- triggers create billing --type order.paid --to https://example.com/hook',
   ],
   run(call) {
     const { options, words } = call;

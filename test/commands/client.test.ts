@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTrigger, queueEvent, startTestApp, type TestApp, TOKEN } from '../support/app.ts';
 import { type Receiver, startReceiver, status } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
 import { type Ended, herald, parseLines, spawnCommand } from './herald.ts';
 
 let app: TestApp;
@@ -170,17 +171,21 @@ describe('queue', () => {
 
   test('--wait ends with the event: 0 delivered, 1 failed, 1 for nobody', async () => {
     await createTrigger(app, { name: 'waits', type: 'queue.wait', url: receiver.url });
-    await using broken = await startReceiver(status(500));
+    // Answers once the command follows, so that it sees every attempt.
+    await using broken = await startReceiver((_delivery, response) => {
+      void until(() => following.lines().length >= 2).then(() => response.writeHead(500).end());
+    });
     await createTrigger(app, {
-      name: 'fails',
-      type: 'queue.fail',
-      url: broken.url,
-      retries: 1,
-      retrySchedule: [2],
+      ...{ name: 'fails', type: 'queue.fail', url: broken.url },
+      ...{ retries: 1, retrySchedule: [0], timeout: 20_000 },
+    });
+    await using following = spawnCommand(['queue', 'queue.fail', '--wait'], {
+      HERALD_URL: app.url,
+      HERALD_TOKEN: TOKEN,
     });
     const [delivered, failed, nobody] = await Promise.all([
       run(['queue', 'queue.wait', '--wait', '--delay', '0.5']),
-      run(['queue', 'queue.fail', '--wait']),
+      following.ended,
       run(['queue', 'queue.nobody', '--wait']),
     ]);
     const last = ({ out }: Ended) => parseLines(out).at(-1);
