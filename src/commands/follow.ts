@@ -19,13 +19,24 @@ export interface FollowOptions {
   readonly onLink: (link: Link) => void;
 }
 
-/** What becomes of the connection: told when it is there for the first time, at each break, and when that is over. */
-export type Link = 'CONNECTED' | 'BACK' | { readonly error: ApiError };
+/**
+ * What becomes of the connection: told when it is there for the first time, at each break, and when that is over.
+ * BACK_AFRESH: no update had come with a cursor yet, so there was no place to go on from.
+ */
+export type Link = 'CONNECTED' | 'BACK' | 'BACK_AFRESH' | { readonly error: ApiError };
 
 /** For people. */
 export function describeLink(link: Link): string {
-  if (link === 'CONNECTED') return 'Connected. Ctrl-C ends it.';
-  return link === 'BACK' ? 'Connected again.' : `${link.error.message} Trying again…`;
+  switch (link) {
+    case 'CONNECTED':
+      return 'Connected. Ctrl-C ends it.';
+    case 'BACK':
+      return 'Connected again.';
+    case 'BACK_AFRESH':
+      return 'Connected again; what happened during the break is left out.';
+    default:
+      return `${link.error.message} Trying again…`;
+  }
 }
 
 /** Something with a place in the change log. */
@@ -48,7 +59,7 @@ export async function* follow<T extends Placed>(
   let failures = 0;
   const connected = (): void => {
     if (!hasConnected) onLink('CONNECTED');
-    if (isBroken) onLink('BACK');
+    if (isBroken) onLink(after === null ? 'BACK_AFRESH' : 'BACK');
     isBroken = false;
     hasConnected = true;
   };

@@ -140,7 +140,8 @@ async function wait(
     after: null,
     signal: stopSignal(),
     onLink: (link) => {
-      if (link !== 'CONNECTED') output.remark(describeLink(link));
+      // The present state comes first, so that nothing is left out.
+      if (link !== 'CONNECTED') output.remark(describeLink(link === 'BACK_AFRESH' ? 'BACK' : link));
     },
   });
   for await (const update of updates) {

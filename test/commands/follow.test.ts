@@ -108,6 +108,15 @@ test('goes on behind the last cursor after a break, and after a completion', asy
   ]);
 });
 
+test('says so where there was no place yet to go on from', async () => {
+  await using server = await startCounting((connection) => (connection === 1 ? 'COMPLETE' : 'GO_ON'));
+  const links: Link[] = [];
+  const updates = read(server.connection, new AbortController().signal, links);
+  await updates.next();
+  expect(links.at(-1)).toBe('BACK_AFRESH');
+  await updates.return();
+});
+
 test('ends where trying again cannot help', async () => {
   await using server = await startCounting((_, number) => (number === 3 ? 'REFUSE' : 'GO_ON'));
   const numbers: number[] = [];

@@ -141,7 +141,7 @@ describe('tail', () => {
     await first[Symbol.asyncDispose]();
     await until(() => command.err().includes('Trying again'), 'the break to be noticed');
     await using _second = spawnHerald({ ...settings, PORT: new URL(url).port });
-    await until(() => command.err().includes('Connected again.'), 'the new connection', 30_000);
+    await until(() => command.err().includes('Connected again'), 'the new connection', 30_000);
     const { id } = await queueEvent(worker, { type: 'tail.resumed' });
     await untilLine(command, (line) => idOf(line) === id && line.status === 'SUCCEEDED', 'the delivery');
     await worker.graphql('mutation ($id: ID!) { revokeApiKey(input: {id: $id}) { userErrors { code } } }', {
