@@ -1,71 +1,98 @@
 /** The command line: finds the command; starts, says where everything is, stops on a signal. The only file that ends the process. */
 import { resolve } from 'node:path';
-import { startApp } from './app.ts';
-import type { Command, CommandCall } from './commands/command.ts';
-import { parseCommandLine } from './commands/parse.ts';
-import { reencryptCommand } from './commands/reencrypt.ts';
-import { rotateAdminTokenCommand } from './commands/rotate-admin-token.ts';
-import { type Config, readConfig, SETTINGS } from './config.ts';
+import { text } from 'node:stream/consumers';
+import type { App } from './app.ts';
+import { type Command, type CommandCall, type ExitCode, NO_WORDS, UsageError } from './commands/command.ts';
+import { manual, manualOf } from './commands/manual.ts';
+import { type CommandTable, parseCommandLine } from './commands/parse.ts';
+import { COMMANDS as BESIDE_STARTING } from './commands/table.ts';
+import { type Config, readConfig } from './config.ts';
 import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
-import { createLog } from './log.ts';
 import { VERSION } from './version.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const isSignal = (reason: string): boolean => SIGNALS.some((signal) => signal === reason);
 /** npm hands a Ctrl-C on although the terminal sent it to us too: signals this close together are one. */
 const SAME_SIGNAL_MS = 1000;
+/** Exit code of a command that a signal ended before its time. */
+const INTERRUPTED: ExitCode = 130;
 
-/** What the command line can do; the first one where none is named. */
-const COMMANDS: Readonly<Record<string, Command>> = {
-  start: {
-    summary: 'start Herald (the default)',
-    options: {},
-    takesWords: false,
-    run: start,
-  },
-  'rotate-admin-token': rotateAdminTokenCommand,
-  reencrypt: reencryptCommand,
+const startCommand: Command = {
+  options: {},
+  words: NO_WORDS,
+  notes: ['Settings come from the environment; --help before any command shows them.'],
+  run: start,
 };
 
-/** Exit code of a command line that was not understood. */
-const USAGE_ERROR = 2;
+/** What the command line can do; the first one where none is named. */
+const COMMANDS: CommandTable = {
+  start: { summary: 'start Herald (the default)', load: async () => startCommand },
+  ...BESIDE_STARTING,
+};
 
-const parsed = parseCommandLine(process.argv.slice(2), COMMANDS, 'start');
+const parsed = await parseCommandLine(process.argv.slice(2), COMMANDS, 'start');
 switch (parsed.kind) {
   case 'HELP':
-    process.stdout.write(manual());
+    process.stdout.write(await manualFor(parsed.name));
     break;
   case 'VERSION':
     process.stdout.write(`${VERSION}\n`);
     break;
   case 'MISTAKE':
-    process.stderr.write(`${parsed.message}\nSee --help.\n`);
-    process.exitCode = USAGE_ERROR;
+    misunderstood(parsed.message, parsed.name);
     break;
   case 'RUN':
-    await run(parsed.command, parsed.call);
+    await run(parsed.name, parsed.command, parsed.call);
 }
 
-function manual(): string {
-  const commands = Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(26)}${summary}`);
-  const settings = SETTINGS.map(
-    ({ name, byDefault, meaning }) => `  ${name.padEnd(26)}${meaning}${byDefault && ` [${byDefault}]`}`,
-  );
-  return `Herald ${VERSION}\n\nCommands:\n${commands.join('\n')}\n\nSettings, from the environment:\n${settings.join('\n')}\n`;
+async function manualFor(name: string | null): Promise<string> {
+  const command = name === null ? undefined : await COMMANDS[name]?.load();
+  return name === null || command === undefined ? manual(COMMANDS) : manualOf(name, command, COMMANDS);
 }
 
-async function run(command: Command, call: Pick<CommandCall, 'options' | 'words'>): Promise<void> {
+function misunderstood(message: string, name: string | null): void {
+  process.stderr.write(`${message}\nSee \`help${name === null ? '' : ` ${name}`}\`.\n`);
+  process.exitCode = 2 satisfies ExitCode;
+}
+
+async function run(
+  name: string,
+  command: Command,
+  call: Pick<CommandCall, 'options' | 'words'>,
+): Promise<void> {
+  const stopping = new AbortController();
+  let stopSignal = (): AbortSignal => {
+    void stopOnSignals().then((reason) => stopping.abort(reason));
+    stopSignal = () => stopping.signal;
+    return stopping.signal;
+  };
+  // Whoever read the output has gone: `head` has seen enough.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => stopping.abort('EPIPE'));
   try {
-    await command.run({ ...call, env: process.env, print: (text) => process.stdout.write(text) });
+    const code = await command.run({
+      ...call,
+      env: process.env,
+      print: (written) => new Promise((done) => process.stdout.write(written, () => done())),
+      notice: (written) => process.stderr.write(written),
+      readInput: () => text(process.stdin),
+      isTerminal: process.stdout.isTTY,
+      stopSignal: () => stopSignal(),
+    });
+    process.exit(code);
   } catch (error) {
-    giveUp(error);
+    if (stopping.signal.aborted) process.exit(stopping.signal.reason === 'EPIPE' ? 0 : INTERRUPTED);
+    if (!(error instanceof UsageError)) giveUp(error);
+    misunderstood(error.message, name);
+    process.exit();
   }
 }
 
-async function start({ env }: CommandCall): Promise<void> {
+async function start({ env }: CommandCall): Promise<ExitCode> {
   const config = readConfig(env);
   const stopping = stopOnSignals();
+  // Not loaded by the other commands, which it would slow down.
+  const [{ startApp }, { createLog }] = await Promise.all([import('./app.ts'), import('./log.ts')]);
   const log = createLog(config.logLevel);
   const app = await startApp(config, log);
   process.stdout.write(banner(config, app, performance.now()));
@@ -73,10 +100,10 @@ async function start({ env }: CommandCall): Promise<void> {
   log('info', 'stopping', { reason });
   await app.close();
   log('info', 'stopped');
-  process.exit(isSignal(reason) ? 0 : 1);
+  return isSignal(reason) ? 0 : 1;
 }
 
-function giveUp(error: unknown): void {
+function giveUp(error: unknown): never {
   const text =
     error instanceof StartupError ? error.message : error instanceof Error ? error.stack : String(error);
   process.stderr.write(`${text}\n`);
@@ -102,7 +129,7 @@ function stopOnSignals(): Promise<string> {
   return promise;
 }
 
-function banner(config: Config, app: Awaited<ReturnType<typeof startApp>>, tookMs: number): string {
+function banner(config: Config, app: App, tookMs: number): string {
   // Output often ends in a log: a token that was set is known to whoever set it, and is not said again.
   const shown = config.adminToken === null ? app.adminToken : null;
   const link = shown === null ? `${app.url}/graphql` : `${app.url}/graphql#token=${shown}`;

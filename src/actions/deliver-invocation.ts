@@ -3,7 +3,7 @@
  * whatever else is being delivered at the same moment; each delivery still waits for its own commit.
  */
 import type { Header, Outcome, WebhookRequest } from '../domain/attempt.ts';
-import { envelope } from '../domain/envelope.ts';
+import { deliveryHeaders, envelope } from '../domain/envelope.ts';
 import { AppError } from '../domain/errors.ts';
 import { FINAL_STATES } from '../domain/invocation.ts';
 import { type Decision, decide } from '../domain/retry.ts';
@@ -209,12 +209,14 @@ function buildRequest(delivery: Delivery, trigger: DeliveryTrigger): WebhookRequ
     .map(({ key }) => key);
   const own: readonly Header[] = [
     ...headers,
-    ['user-agent', `herald/${VERSION}`],
-    ['webhook-id', delivery.id],
-    ['webhook-timestamp', String(timestamp)],
-    ['webhook-signature', sign(keys, delivery.id, timestamp, body)],
-    ['traceparent', attemptTraceparent(delivery.traceparent, delivery.eventId, newSpanId())],
-    ...(delivery.tracestate === null ? [] : [['tracestate', delivery.tracestate] as const]),
+    ...deliveryHeaders({
+      version: VERSION,
+      id: delivery.id,
+      timestamp,
+      signature: sign(keys, delivery.id, timestamp, body),
+      traceparent: attemptTraceparent(delivery.traceparent, delivery.eventId, newSpanId()),
+      tracestate: delivery.tracestate,
+    }),
   ];
   return { url: trigger.url, headers: [...own, ...trigger.headers], body, timeoutMs: trigger.timeoutMs };
 }

@@ -3,12 +3,12 @@ import { join, resolve } from 'node:path';
 import { readConfig } from '../config.ts';
 import { rotateAdminToken } from '../data-dir.ts';
 import { StartupError } from '../domain/errors.ts';
-import type { Command } from './command.ts';
+import { type Command, NO_WORDS } from './command.ts';
 
 export const rotateAdminTokenCommand: Command = {
-  summary: 'replace the admin token in DATA_DIR; running processes notice, the old one stops working',
   options: {},
-  takesWords: false,
+  words: NO_WORDS,
+  notes: ['An admin token set by ADMIN_TOKEN is changed there.'],
   async run({ env, print }) {
     const { adminToken, dataDir } = readConfig(env);
     if (adminToken !== null) {
@@ -17,8 +17,9 @@ export const rotateAdminTokenCommand: Command = {
       );
     }
     const token = await rotateAdminToken(dataDir);
-    print(`${token}\n`);
-    print(`\nThe new admin token, kept in ${join(resolve(dataDir), 'admin-token')}. `);
-    print('Within a second or two the old one works no more, and subscriptions opened with it end.\n');
+    await print(`${token}\n`);
+    await print(`\nThe new admin token, kept in ${join(resolve(dataDir), 'admin-token')}. `);
+    await print('Within a second or two the old one works no more, and subscriptions opened with it end.\n');
+    return 0;
   },
 };

@@ -60,3 +60,29 @@ function percentEncode(text: string): string {
     ),
   );
 }
+
+/** What an attempt's own headers say, beside those of its envelope. */
+export interface DeliveryFacts {
+  /** Herald's release. */
+  readonly version: string;
+  /** Of the invocation. */
+  readonly id: string;
+  /** Whole seconds since the epoch. */
+  readonly timestamp: number;
+  /** See `sign`. */
+  readonly signature: string;
+  readonly traceparent: string;
+  readonly tracestate: string | null;
+}
+
+/** Headers of every delivery: who sends it, Standard Webhooks', and W3C Trace Context. */
+export function deliveryHeaders(facts: DeliveryFacts): readonly Header[] {
+  return [
+    ['user-agent', `herald/${facts.version}`],
+    ['webhook-id', facts.id],
+    ['webhook-timestamp', String(facts.timestamp)],
+    ['webhook-signature', facts.signature],
+    ['traceparent', facts.traceparent],
+    ...(facts.tracestate === null ? [] : [['tracestate', facts.tracestate] as const]),
+  ];
+}

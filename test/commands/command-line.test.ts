@@ -1,33 +1,16 @@
-import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Command } from '../../src/commands/command.ts';
-import { parseCommandLine } from '../../src/commands/parse.ts';
+import { type Command, NO_WORDS } from '../../src/commands/command.ts';
+import { type CommandEntry, parseCommandLine } from '../../src/commands/parse.ts';
+import { COMMANDS } from '../../src/commands/table.ts';
 import { statusOf, subscribe } from '../http/callers.ts';
 import { askGraphql } from '../support/app.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { spawnHerald } from '../support/process.ts';
 import { until } from '../support/until.ts';
-
-const LAUNCHER = fileURLToPath(new URL('../../src/launch.mjs', import.meta.url));
-
-interface Ended {
-  readonly code: number;
-  readonly out: string;
-  readonly err: string;
-}
-
-function herald(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
-  return new Promise((resolve) => {
-    const options = { env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env } };
-    execFile(process.execPath, [LAUNCHER, ...args], options, (error, out, err) =>
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err }),
-    );
-  });
-}
+import { herald } from './herald.ts';
 
 let dataDir: string;
 beforeAll(async () => {
@@ -83,37 +66,89 @@ test('the manual names every command and setting; what is not understood is exit
     herald(['strat']),
   ]);
   expect(help).toMatchObject({ code: 0, out: expect.stringMatching(/rotate-admin-token[\s\S]*JWT_SECRET/) });
+  for (const [name, { summary }] of Object.entries(COMMANDS)) {
+    expect(help.out).toMatch(new RegExp(`^  ${name} +${RegExp.escape(summary)}$`, 'm'));
+  }
   expect(version).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
   expect(wrong).toMatchObject({
     code: 2,
-    err: expect.stringContaining('expected one of start, rotate-admin-token'),
+    err: expect.stringMatching(
+      /^expected one of start, .*rotate-admin-token.* \(did you mean start\?\)\nSee `help`\.\n$/,
+    ),
   });
 });
 
+test.each(Object.entries(COMMANDS))(
+  'the manual of %s names each of its options',
+  async (name, { load, summary }) => {
+    const { options, words } = await load();
+    const { manualOf } = await import('../../src/commands/manual.ts');
+    const text = manualOf(name, await load(), COMMANDS);
+    expect(text).toContain(summary);
+    expect(text).toContain(`${name} ${words.usage}`.trim());
+    for (const [option, { value }] of Object.entries(options))
+      expect(text).toContain(`--${option} ${value}`.trim());
+  },
+);
+
+test('each command has a manual', async () => {
+  const asked = await Promise.all([
+    herald(['help', 'triggers', 'create']),
+    herald(['triggers', 'create', '--help']),
+    herald(['help', 'tial']),
+  ]);
+  expect(asked[0]).toMatchObject({ code: 0, out: expect.stringContaining('--retry-schedule') });
+  expect(asked[1]).toEqual(asked[0]);
+  expect(asked[2]).toMatchObject({ code: 2, err: expect.stringContaining('did you mean tail?') });
+});
+
 describe('a command line', () => {
-  const command = (takesWords: boolean): Command => ({
-    summary: '',
-    options: { since: { type: 'string' }, json: { type: 'boolean' } },
-    takesWords,
-    run: async () => {},
+  const command = (words: Command['words']): Command => ({
+    options: {
+      since: { type: 'string', value: '<time>', meaning: '' },
+      json: { type: 'boolean', value: '', meaning: '' },
+    },
+    words,
+    notes: [],
+    run: async () => 0,
   });
-  const commands = { start: command(false), tail: command(true) };
+  const entry = (loaded: Command): CommandEntry => ({ summary: '', load: async () => loaded });
+  const [start, tail, make] = [
+    command(NO_WORDS),
+    command({ usage: '[<a> [<b>]]', least: 0, most: 2 }),
+    command({ usage: '<name>', least: 1, most: 1 }),
+  ];
+  const commands = { start: entry(start), tail: entry(tail), 'start make': entry(make) };
   const parse = (...args: string[]) => parseCommandLine(args, commands, 'start');
+  const run = (name: string, command: Command, options: object, ...words: string[]) => ({
+    kind: 'RUN',
+    name,
+    command,
+    call: { options, words },
+  });
+  const mistake = (message: string) => ({ kind: 'MISTAKE', message: expect.stringContaining(message) });
 
   test.each<[string[], unknown]>([
-    [[], { kind: 'RUN', command: commands.start, call: { options: {}, words: [] } }],
-    [['--json'], { kind: 'RUN', command: commands.start, call: { options: { json: true }, words: [] } }],
-    [
-      ['tail', 'a', '--since', '1h', 'b'],
-      { kind: 'RUN', command: commands.tail, call: { options: { since: '1h' }, words: ['a', 'b'] } },
-    ],
-    [['tail', '--help'], { kind: 'HELP' }],
+    [[], run('start', start, {})],
+    [['--json'], run('start', start, { json: true })],
+    [['tail', 'a', '--since', '1h', 'b'], run('tail', tail, { since: '1h' }, 'a', 'b')],
+    [['start', 'make', 'x', '--json'], run('start make', make, { json: true }, 'x')],
+    [['tail', '--help'], { kind: 'HELP', name: 'tail' }],
+    [['start', 'make', '-h'], { kind: 'HELP', name: 'start make' }],
+    [['--help'], { kind: 'HELP', name: null }],
+    [['help'], { kind: 'HELP', name: null }],
+    [['help', 'start', 'make'], { kind: 'HELP', name: 'start make' }],
     [['-v'], { kind: 'VERSION' }],
-    [['start', 'word'], { kind: 'MISTAKE', message: expect.stringContaining('start: ') }],
-    [['tail', '--nope'], { kind: 'MISTAKE', message: expect.stringContaining('--nope') }],
-    [['__proto__'], { kind: 'MISTAKE', message: expect.any(String) }],
-    [['toString'], { kind: 'MISTAKE', message: expect.any(String) }],
-  ])('%j', (args, expected) => {
-    expect(parse(...args)).toEqual(expected);
+    [['start', 'maek'], mistake('start: expected one of make, got "maek" (did you mean make?)')],
+    [['tail', 'a', 'b', 'c'], mistake('tail: expected [<a> [<b>]], got "c"')],
+    [['start', 'make'], mistake('start make: expected <name>')],
+    [['tail', '--nope'], mistake('tail: unknown option --nope')],
+    [['tail', '--snice', '1'], mistake('unknown option --snice (did you mean --since?)')],
+    [['tail', '--since'], mistake("'--since <value>' argument missing")],
+    [['__proto__'], mistake('expected one of start, tail, got "__proto__"')],
+    [['toString'], mistake('"toString"')],
+    [['start', '__proto__'], mistake('"__proto__"')],
+  ])('%j', async (args, expected) => {
+    expect(await parse(...args)).toMatchObject(expected as object);
   });
 });

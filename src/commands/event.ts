@@ -1,0 +1,61 @@
+/** `event <id>`: one event explained: what was attempted, and why it was or was not delivered. */
+import type { Command } from './command.ts';
+import { ApiError, CONNECTION_OPTIONS, type Connection, connect } from './connection.ts';
+import { EVENT_FIELDS, type ExplainedEvent, type Explanation, explain, type Rival } from './explain.ts';
+import { createOutput, OUTPUT_OPTIONS } from './output.ts';
+import { UUID } from './trigger-lookup.ts';
+
+export const eventCommand: Command = {
+  options: { ...CONNECTION_OPTIONS, ...OUTPUT_OPTIONS },
+  words: { usage: '<id>', least: 1, most: 1 },
+  notes: [
+    'The id is that of an event, or of an invocation: the `webhook-id` header that the receiver got.',
+    'Shown are the newest 100 invocations and the newest 100 attempts of each.',
+  ],
+  async run(call) {
+    const output = createOutput(call);
+    const connection = await connect(call);
+    const event = await find(connection, String(call.words[0]));
+    const explanation: Explanation = { event, rivals: await rivalsOf(connection, event), nowMs: Date.now() };
+    await output.show(event, () => explain(explanation));
+    return 0;
+  },
+};
+
+async function find(connection: Connection, id: string): Promise<ExplainedEvent> {
+  if (!UUID.test(id))
+    throw new ApiError(`${JSON.stringify(id)} is no id: those are UUIDs; \`events\` lists them.`);
+  const answer = await connection.ask<{
+    event: ExplainedEvent | null;
+    invocation: { event: ExplainedEvent } | null;
+  }>(
+    `query ($id: ID!) { event(id: $id) { ...Explained } invocation(id: $id) { event { ...Explained } } }
+    fragment Explained on Event { ${EVENT_FIELDS} }`,
+    { id },
+  );
+  const event = answer.event ?? answer.invocation?.event;
+  if (event == null) {
+    throw new ApiError(
+      `Herald knows no event or invocation ${id}. Finished events are kept for some time only (RETENTION_DAYS), and a token sees its own projects alone.`,
+    );
+  }
+  return event;
+}
+
+/** Of an event that nothing matched: the triggers that it may have been meant for. */
+async function rivalsOf(connection: Connection, event: ExplainedEvent): Promise<readonly Rival[]> {
+  if (event.status !== 'UNMATCHED') return [];
+  try {
+    const { triggers } = await connection.ask<{ triggers: { nodes: readonly Rival[] } }>(
+      `query ($project: String!) {
+        triggers(filter: { project: $project }, first: 100) { nodes { name type status createdAt statusChangedAt } }
+      }`,
+      { project: event.project },
+    );
+    return triggers.nodes;
+  } catch (error) {
+    // A token may read events and no triggers.
+    if (error instanceof ApiError && error.code === 'FORBIDDEN') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,349 @@
+/** Commands that ask a running Herald something, as processes of their own. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createTrigger, queueEvent, startTestApp, type TestApp, TOKEN } from '../support/app.ts';
+import { type Receiver, startReceiver, status } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
+import { type Ended, herald, parseLines, spawnCommand } from './herald.ts';
+
+let app: TestApp;
+let receiver: Receiver;
+let directory: string;
+beforeAll(async () => {
+  [app, receiver, directory] = await Promise.all([
+    startTestApp(),
+    startReceiver(),
+    mkdtemp(join(tmpdir(), 'herald-client-')),
+  ]);
+});
+afterAll(async () => {
+  await Promise.all([app[Symbol.asyncDispose](), receiver[Symbol.asyncDispose]()]);
+  await rm(directory, { recursive: true, force: true });
+});
+
+const run = (args: readonly string[], input?: string): Promise<Ended> =>
+  herald(args, { HERALD_URL: app.url, HERALD_TOKEN: TOKEN }, input);
+
+/** Its line of JSON; throws where it failed. */
+async function lineOf(...args: readonly string[]) {
+  const { code, out, err } = await run(args);
+  if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${err}`);
+  return parseLines(out)[0];
+}
+
+describe('triggers', () => {
+  test('from create to delete, by name and by id', async () => {
+    const created = await lineOf(
+      ...['triggers', 'create', 'billing', '--type', 'bill.due', '--to', receiver.url, '-p', 'shop'],
+      ...['--retries', '5', '--timeout', '2.5s', '--retry-schedule', '1,2', '--max-per-minute', '60'],
+      ...[
+        '--header',
+        'X-Team: pay: now',
+        '--secret-header',
+        'Authorization: Basic x',
+        '--content-mode',
+        'binary',
+      ],
+      ...['--spec-version', '1.0', '--description', 'pays', '--paused'],
+    );
+    expect(created).toMatchObject({
+      ...{ project: 'shop', name: 'billing', type: 'bill.due', url: receiver.url, status: 'PAUSED' },
+      ...{ retries: 5, timeout: 2500, retrySchedule: [1, 2], maxPerMinute: 60, maxConcurrency: null },
+      ...{ contentMode: 'BINARY', specVersion: 'V1_0', description: 'pays' },
+      headers: [
+        { name: 'x-team', value: 'pay: now' },
+        { name: 'authorization', value: '***' },
+      ],
+      signingSecret: expect.stringMatching(/^whsec_/),
+    });
+
+    const updated = await lineOf(
+      ...['triggers', 'update', created.id, '--retry-schedule', 'none', '--max-per-minute', 'none'],
+      ...['--name', 'bills', '--expected-version', String(created.version)],
+    );
+    expect(updated).toMatchObject({ name: 'bills', retrySchedule: null, maxPerMinute: null, retries: 5 });
+
+    const rotated = await lineOf('triggers', 'rotate-secret', 'bills', '-p', 'shop', '--grace-hours', '0');
+    expect(rotated.signingSecret).toMatch(/^whsec_/);
+    expect(rotated.signingSecret).not.toBe(created.signingSecret);
+
+    await lineOf('queue', 'bill.due', '-p', 'shop');
+    expect(await lineOf('triggers', 'resume', 'bills', '-p', 'shop')).toMatchObject({
+      status: 'ACTIVE',
+      releasedCount: 1,
+    });
+    expect(await lineOf('triggers', 'pause', 'bills', '-p', 'shop')).toMatchObject({ status: 'PAUSED' });
+    expect(await lineOf('triggers', '-p', 'shop')).toMatchObject({ id: created.id, status: 'PAUSED' });
+    await lineOf('queue', 'bill.due', '-p', 'shop');
+    expect(await lineOf('triggers', 'delete', 'bills', '-p', 'shop')).toEqual({
+      deletedTriggerId: created.id,
+      cancelledCount: 1,
+    });
+    expect(await run(['triggers', '-p', 'shop'])).toEqual({ code: 0, out: '', err: '' });
+  });
+
+  test('a table for people', async () => {
+    await createTrigger(app, { name: 'tabled', type: 'table.laid', url: receiver.url });
+    const { out } = await run(['triggers', '--type', 'table.laid', '-o', 'text']);
+    expect(out).toMatch(/^PROJECT +NAME +TYPE +STATUS +URL +ID\ndefault +tabled +table\.laid +ACTIVE +http:/);
+  });
+
+  test('all pages', async () => {
+    await Promise.all(
+      Array.from({ length: 101 }, () =>
+        createTrigger(app, { project: 'many', type: 'x', url: receiver.url, paused: true }),
+      ),
+    );
+    const { out } = await run(['triggers', '-p', 'many']);
+    expect(new Set(parseLines(out).map(({ id }) => id)).size).toBe(101);
+  });
+
+  test('what Herald refuses is exit code 1 and says which value; what cannot be meant is 2', async () => {
+    const [refused, nobody, nothing, noUrl, header] = await Promise.all([
+      run(['triggers', 'create', 'x', '--type', 't', '--to', 'ftp://x']),
+      run(['triggers', 'pause', 'nobody']),
+      run(['triggers', 'update', 'tabled']),
+      run(['triggers', 'create', 'x', '--type', 't']),
+      run(['triggers', 'update', 'tabled', '--secret-header', 'hunter2']),
+    ]);
+    expect([refused.code, refused.err]).toEqual([
+      1,
+      expect.stringMatching(/^Herald refuses this: .*url.*ftp:/),
+    ]);
+    expect([nobody.code, nobody.err]).toEqual([1, expect.stringContaining('no trigger "nobody"')]);
+    expect([nothing.code, nothing.err]).toEqual([2, expect.stringContaining('expected something to change')]);
+    expect([noUrl.code, noUrl.err]).toEqual([2, expect.stringContaining('expected --to')]);
+    expect([header.code, header.err]).toEqual([2, expect.not.stringContaining('hunter2')]);
+  });
+});
+
+describe('queue', () => {
+  test('data arrive as they were written, from the command line, a file and standard input', async () => {
+    await using own = await startReceiver();
+    await createTrigger(app, { type: 'queue.data', url: own.url });
+    const text = '{"b": 12345678901234567890, "a": 1.50, "a": "\\u0000"}';
+    await writeFile(join(directory, 'data.json'), text);
+    await lineOf('queue', 'queue.data', text);
+    await lineOf('queue', 'queue.data', `@${join(directory, 'data.json')}`);
+    expect((await run(['queue', 'queue.data', '-'], text)).code).toBe(0);
+    await lineOf('queue', 'queue.data');
+    const deliveries = await own.received(4);
+    const data = deliveries.map((delivery) => /"data":(.*)\}$/s.exec(delivery.text)?.[1]);
+    expect(data).toEqual([text, text, text, 'null']);
+  });
+
+  test('when it is due, and once for one key', async () => {
+    const [first, again] = [
+      await lineOf(
+        'queue',
+        'queue.later',
+        '--timestamp',
+        '2026-12-24T18:00:00Z',
+        '--delay',
+        '1.5h',
+        '-k',
+        'k1',
+      ),
+      await lineOf(
+        'queue',
+        'queue.later',
+        '--timestamp',
+        '2026-12-24T18:00:00Z',
+        '--delay',
+        '90m',
+        '-k',
+        'k1',
+      ),
+    ];
+    expect(first).toMatchObject({ dueAt: '2026-12-24T19:30:00.000Z', duplicate: false });
+    expect(again).toMatchObject({ id: first.id, duplicate: true });
+    const [seconds, file, json] = await Promise.all([
+      run(['queue', 'x', '--timestamp', '1795449136']),
+      run(['queue', 'x', '@/nowhere/data']),
+      run(['queue', 'x', '{']),
+    ]);
+    expect([seconds.code, seconds.err]).toEqual([2, expect.stringContaining('expected epoch milliseconds')]);
+    expect([file.code, file.err]).toEqual([2, expect.stringContaining('cannot read /nowhere/data')]);
+    expect([json.code, json.err]).toEqual([1, expect.stringContaining('to be JSON')]);
+  });
+
+  test('--wait ends with the event: 0 delivered, 1 failed, 1 for nobody', async () => {
+    await createTrigger(app, { name: 'waits', type: 'queue.wait', url: receiver.url });
+    // Answers once the command follows, so that it sees every attempt.
+    await using broken = await startReceiver((_delivery, response) => {
+      void until(() => following.lines().length >= 2).then(() => response.writeHead(500).end());
+    });
+    await createTrigger(app, {
+      ...{ name: 'fails', type: 'queue.fail', url: broken.url },
+      ...{ retries: 1, retrySchedule: [0], timeout: 20_000 },
+    });
+    await using following = spawnCommand(['queue', 'queue.fail', '--wait'], {
+      HERALD_URL: app.url,
+      HERALD_TOKEN: TOKEN,
+    });
+    const [delivered, failed, nobody] = await Promise.all([
+      run(['queue', 'queue.wait', '--wait', '--delay', '0.5']),
+      following.ended,
+      run(['queue', 'queue.nobody', '--wait']),
+    ]);
+    const last = ({ out }: Ended) => parseLines(out).at(-1);
+    expect(delivered.code).toBe(0);
+    expect(last(delivered)).toMatchObject({ done: true, event: { status: 'SUCCEEDED' } });
+    expect(failed.code).toBe(1);
+    expect(last(failed)).toMatchObject({ done: true, event: { status: 'FAILED' }, counts: { failed: 1 } });
+    expect(parseLines(failed.out).map(({ invocation }) => invocation?.status)).toContain('RETRYING');
+    expect(nobody.code).toBe(1);
+    expect(last(nobody)).toMatchObject({ done: true, event: { status: 'UNMATCHED' } });
+  });
+
+  test('--wait that is interrupted is exit code 130', async () => {
+    await createTrigger(app, { type: 'queue.interrupted', url: receiver.url });
+    await using command = spawnCommand(['queue', 'queue.interrupted', '--delay', '1h', '--wait'], {
+      HERALD_URL: app.url,
+      HERALD_TOKEN: TOKEN,
+    });
+    await expect.poll(() => command.lines().length, { timeout: 15_000 }).toBe(2);
+    command.child.kill('SIGINT');
+    expect(await command.ended).toMatchObject({ code: 130, err: '' });
+  });
+});
+
+describe('events and event', () => {
+  test('lists the newest, filtered, over pages', async () => {
+    const ids: string[] = [];
+    for (let index = 0; index < 3; index++) ids.unshift((await queueEvent(app, { type: 'list.me' })).id);
+    await app.graphql(
+      'mutation ($events: [QueueEventInput!]!) { queueEvents(input: {events: $events}) { userErrors { code } } }',
+      {
+        events: Array.from({ length: 120 }, () => ({ type: 'list.many' })),
+      },
+    );
+    const idsOf = async (...args: string[]) =>
+      parseLines((await run(['events', ...args])).out).map(({ id }) => id);
+    expect(await idsOf('--type', 'list.me')).toEqual(ids);
+    expect(await idsOf('--type', 'list.me', '-n', '2', '--since', '1h')).toEqual(ids.slice(0, 2));
+    expect(await idsOf('--type', 'list.me', '--status', 'failed,scheduled')).toEqual([]);
+    expect((await idsOf('--type', 'list.many', '-n', '110')).length).toBe(110);
+    const { out } = await run(['events', '--type', 'list.me', '-o', 'text']);
+    expect(out).toMatch(
+      /^QUEUED +TYPE +STATUS +INVOCATIONS +ID\n\d{4}-\d\d-\d\d [\d:]{8} +list\.me +UNMATCHED +none +/,
+    );
+  });
+
+  test('explains in words why an event was not delivered, by its id or an invocation’s', async () => {
+    await using broken = await startReceiver(status(503, 'out \u001b[2J of stock'));
+    await createTrigger(app, {
+      name: 'store',
+      type: 'why.not',
+      url: broken.url,
+      retries: 1,
+      retrySchedule: [0],
+    });
+    const { out } = await run(['queue', 'why.not', '{"id": 42}', '--wait']);
+    const [{ id }] = parseLines(out);
+    const explained = await run(['event', id, '-o', 'text']);
+    expect(explained.code).toBe(0);
+    expect(explained.out).toMatch(/^why\.not +FAILED/);
+    expect(explained.out).toContain('data {"id": 42}');
+    expect(explained.out).toMatch(
+      /#1 +503 after .*: the receiver did not answer with 2xx.*out \\u001b\[2J of stock/,
+    );
+    expect(explained.out).toMatch(/#2 +503/);
+    expect(explained.out).toContain('Given up after 2 of 2 attempts: every attempt failed');
+    expect(explained.out.trimEnd().split('\n').at(-1)).toBe('It was not delivered to store.');
+    expect(explained.out).not.toContain('\u001b');
+
+    const webhookId = broken.deliveries[0]?.headers['webhook-id'];
+    const byInvocation = await lineOf('event', String(webhookId));
+    expect(byInvocation).toMatchObject({ id, dataText: '{"id": 42}', status: 'FAILED' });
+    expect(byInvocation.invocations.nodes[0].attempts.nodes).toHaveLength(2);
+  });
+
+  test('an event that nothing matched: the trigger that was meant', async () => {
+    await createTrigger(app, { name: 'meant', type: 'Shop.Closed', url: receiver.url });
+    const { id } = await queueEvent(app, { type: 'shop.closed' });
+    const { out } = await run(['event', id, '-o', 'text']);
+    expect(out).toContain('There is one for "Shop.Closed": types must be equal to the letter.');
+    await createTrigger(app, { name: 'late', type: 'shop.closed', url: receiver.url });
+    expect((await run(['event', id, '-o', 'text'])).out).toMatch(
+      /The trigger late came .* later\. Queue the event again\./,
+    );
+  });
+
+  test('colours where they are wanted, none where NO_COLOR says so', async () => {
+    const { id } = await queueEvent(app, { type: 'in.colour' });
+    const of = async (env: Record<string, string>) =>
+      (await herald(['event', id, '-o', 'text'], { HERALD_URL: app.url, HERALD_TOKEN: TOKEN, ...env })).out;
+    expect(await of({ FORCE_COLOR: '1' })).toContain('\u001b[33mUNMATCHED');
+    expect(await of({})).not.toContain('\u001b');
+    expect(await of({ NO_COLOR: '1', TERM: 'xterm-256color' })).not.toContain('\u001b');
+  });
+
+  test('an id of nothing', async () => {
+    const [unknown, wrong] = await Promise.all([
+      run(['event', '019ee0a5-2c1b-7d11-83c4-b5a697887960']),
+      run(['event', 'order.paid']),
+    ]);
+    expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('knows no event or invocation')]);
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('is no id')]);
+  });
+});
+
+describe('the way to Herald', () => {
+  test('nobody there, a wrong token, no token, not a Herald', async () => {
+    await using other = await startReceiver(status(404, 'no such page'));
+    const [away, wrong, none, stranger, url] = await Promise.all([
+      herald(['events', '--url', 'http://127.0.0.1:4', '--token', 'x']),
+      herald(['events', '--url', app.url], { HERALD_TOKEN: 'wrong' }),
+      herald(['tail', '--url', app.url]),
+      herald(['triggers', '--url', new URL(other.url).origin, '--token', 'x']),
+      herald(['triggers', '--url', 'localhost']),
+    ]);
+    expect([away.code, away.err]).toEqual([
+      1,
+      expect.stringMatching(
+        /^Nothing answers at http:\/\/127\.0\.0\.1:4 \(connection refused\)\. Is Herald running\?/,
+      ),
+    ]);
+    expect([wrong.code, wrong.err]).toEqual([
+      1,
+      expect.stringMatching(/does not know who calls.*\n.*HERALD_TOKEN/),
+    ]);
+    expect([none.code, none.err]).toEqual([1, expect.stringContaining('No token was found')]);
+    expect([stranger.code, stranger.err]).toEqual([
+      1,
+      expect.stringContaining('answers 404, and not as Herald'),
+    ]);
+    expect([url.code, url.err]).toEqual([2, expect.stringContaining('--url: expected a URL')]);
+  });
+
+  test('the token is the file’s in DATA_DIR, for a Herald on this machine only', async () => {
+    await writeFile(join(directory, 'admin-token'), `${TOKEN}\n`);
+    const env = { DATA_DIR: directory };
+    expect((await herald(['events', '--url', `${app.url}/graphql`], env)).code).toBe(0);
+    await using elsewhere = await startReceiver(
+      status(200, '{"data":{"events":{"nodes":[],"pageInfo":{}}}}'),
+    );
+    const url = new URL(elsewhere.url).origin;
+    await herald(['events', '--url', url], env);
+    // A name that is not loopback's, as far as anybody can tell from it.
+    await herald(['events', '--url', url.replace('127.0.0.1', '0.0.0.0')], env);
+    expect(elsewhere.deliveries.map(({ headers }) => headers.authorization)).toEqual([
+      `Bearer ${TOKEN}`,
+      undefined,
+    ]);
+  });
+
+  test('a token that may not is told which scope it lacks', async () => {
+    const { createApiKey } = await app.graphql<{ createApiKey: { secret: string } }>(
+      'mutation { createApiKey(input: {name: "till", scopes: [EVENTS_WRITE]}) { secret } }',
+    );
+    const { code, err } = await herald(['events'], {
+      HERALD_URL: app.url,
+      HERALD_TOKEN: createApiKey.secret,
+    });
+    expect([code, err]).toEqual([1, expect.stringMatching(/does not allow this.*EVENTS_READ/)]);
+  });
+});
