@@ -21,6 +21,7 @@ import {
 } from '../store/database.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import {
+  changeMaxAttempts,
   countHeld,
   countUnfinished,
   moveInvocations,
@@ -128,6 +129,7 @@ export async function updateTrigger(
     if (kept !== undefined && kept.length > 0) return fail(...kept);
     if (settings.retries !== undefined && settings.retries !== before.retries) {
       await noteRetriesChange(tx, id, settings.retries - before.retries);
+      await changeMaxAttempts(tx, id);
     }
     if (settings.maxPerMinute !== undefined && settings.maxPerMinute !== before.maxPerMinute) {
       await resetPace(tx, id);
@@ -138,7 +140,7 @@ export async function updateTrigger(
       ...(status === undefined || status === before.status ? {} : statusColumns(status, 'MANUAL')),
     });
     // ACTIVE through updateTrigger also ends a pause, so what was held is let go.
-    await moveInvocations(tx, id);
+    if (row.status !== before.status) await moveInvocations(tx, id);
     return succeed(row);
   });
   if (updated.ok) moves.start(id);
