@@ -24,6 +24,7 @@ import {
 } from '../store/database.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import {
+  changeMaxAttempts,
   countHeld,
   countUnfinished,
   moveInvocations,
@@ -139,6 +140,7 @@ export async function updateTrigger(
     if (kept !== undefined && kept.length > 0) return fail(...kept);
     if (settings.retries !== undefined && settings.retries !== before.retries) {
       await noteRetriesChange(tx, id, settings.retries - before.retries);
+      await changeMaxAttempts(tx, id);
     }
     if (settings.maxPerMinute !== undefined && settings.maxPerMinute !== before.maxPerMinute) {
       await resetPace(tx, id);
@@ -150,7 +152,7 @@ export async function updateTrigger(
     });
     await audit(tx, actor, 'TRIGGER_UPDATED', row, changedSettings(before, row));
     // ACTIVE through updateTrigger also ends a pause, so what was held is let go.
-    await moveInvocations(tx, id);
+    if (row.status !== before.status) await moveInvocations(tx, id);
     return succeed(row);
   });
   if (updated.ok) moves.start(id);

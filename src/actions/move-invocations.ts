@@ -5,7 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { type Database, inTransaction } from '../store/database.ts';
-import { isJobWaiting, moveInvocations } from '../store/trigger-invocations.ts';
+import { changeMaxAttempts, isJobWaiting, moveInvocations } from '../store/trigger-invocations.ts';
 
 export interface Moves {
   /** Begins to move the trigger's invocations to where its row says they belong; what fails is left to the net. */
@@ -26,13 +26,18 @@ export function createMoves(db: Database): Moves {
     for (;;) {
       const { moved, middleJob } = await inTransaction(db, (tx) => moveInvocations(tx, triggerId));
       if (moved === 0) return;
-      if (middleJob !== null) await untilFetched(middleJob);
+      if (middleJob !== null) await untilFetched(triggerId, middleJob);
     }
   }
 
-  async function untilFetched(job: string): Promise<void> {
+  async function changeAll(triggerId: string): Promise<void> {
+    while (await changeMaxAttempts(db, triggerId));
+  }
+
+  /** Also ends when the trigger has been changed again: its invocations go elsewhere now. */
+  async function untilFetched(triggerId: string, job: string): Promise<void> {
     let pauseMs = FIRST_LOOK_MS;
-    while (await isJobWaiting(db, job)) {
+    while (moving.get(triggerId) === false && (await isJobWaiting(db, job))) {
       await pause(pauseMs, undefined, { ref: false });
       pauseMs = Math.min(pauseMs * 1.5, LONGEST_LOOK_MS);
     }
@@ -42,7 +47,7 @@ export function createMoves(db: Database): Moves {
     try {
       while (moving.get(triggerId) === true) {
         moving.set(triggerId, false);
-        await moveAll(triggerId);
+        await Promise.all([moveAll(triggerId), changeAll(triggerId)]);
         await pause(LAST_LOOK_MS, undefined, { ref: false });
         await moveAll(triggerId);
       }

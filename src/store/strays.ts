@@ -5,7 +5,7 @@
  */
 import { sql } from 'drizzle-orm';
 import { type Database, inTransaction } from './database.ts';
-import { findUnmoved, isJobWaiting, moveInvocations } from './trigger-invocations.ts';
+import { changeMaxAttempts, findUnmoved, isJobWaiting, moveInvocations } from './trigger-invocations.ts';
 import { callFromLine, findLines } from './waiting-lines.ts';
 
 /** Due for longer than this in seconds and without a job, an invocation is a stray. */
@@ -106,6 +106,7 @@ export async function releaseStrays(db: Database): Promise<number> {
   const until = performance.now() + ROUND_MS;
   let total = 0;
   for (const triggerId of await findUnmoved(db)) {
+    while (performance.now() < until && (await changeMaxAttempts(db, triggerId)));
     while (performance.now() < until) {
       const { moved, middleJob } = await inTransaction(db, (tx) => moveInvocations(tx, triggerId));
       total += moved;

@@ -8,8 +8,6 @@ import type { Executor, Transaction } from './database.ts';
 
 /** Invocations moved in one transaction: some 50 ms, which people who change the trigger meanwhile wait for. */
 export const CHUNK_SIZE = 1000;
-/** Invocations looked at in one transaction when the number of retries changes; finished ones cost little. */
-const RETRIES_CHUNK_SIZE = 5000;
 
 /** A chunk that was moved. */
 export interface Chunk {
@@ -22,19 +20,17 @@ const NOTHING: Chunk = { moved: 0, middleJob: null };
 
 /** Moves the next invocations of the trigger to where its row says they belong. */
 export async function moveInvocations(tx: Transaction, triggerId: string): Promise<Chunk> {
+  // A chunk is looked up row by row. Statistics of tables that grew a moment ago let the planner read them whole.
+  await tx.execute(sql`
+    select set_config(name, 'off', true) from unnest(array['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) name`);
   // Locked, so that nobody pauses while others are let go; the next statement sees what the lock waited for.
-  const [trigger] = await tx.execute<{ status: string; cancelled: boolean; retries_change: boolean }>(sql`
-    select t.status, t.pending_policy is not distinct from 'CANCEL' as cancelled,
-        exists (select from herald.retry_changes c where c.trigger_id = t.id) as retries_change
+  const [trigger] = await tx.execute<{ status: string; cancelled: boolean }>(sql`
+    select t.status, t.pending_policy is not distinct from 'CANCEL' as cancelled
       from herald.triggers t
       where t.id = ${triggerId}
       for share of t`);
   if (trigger === undefined) return NOTHING;
   if (trigger.cancelled) return cancelInvocations(tx, triggerId);
-  if (trigger.retries_change) {
-    const moved = await changeMaxAttempts(tx, triggerId);
-    if (moved > 0) return { moved, middleJob: null };
-  }
   if (trigger.status === 'PAUSED') return holdInvocations(tx, triggerId);
   return trigger.status === 'ACTIVE' ? releaseInvocations(tx, triggerId) : NOTHING;
 }
@@ -122,7 +118,8 @@ async function releaseInvocations(tx: Transaction, triggerId: string): Promise<C
             from herald.invocations i
             join herald.events e on e.id = i.event_id
             where i.trigger_id = ${triggerId} and i.next_attempt_at is null and i.status = 'HELD'
-            order by i.id
+            -- The index's order; there is no next attempt.
+            order by i.next_attempt_at, i.id
             limit ${CHUNK_SIZE}
             for update of i skip locked
         ) h`,
@@ -148,7 +145,8 @@ async function cancelInvocations(tx: Transaction, triggerId: string): Promise<Ch
         set status = 'CANCELLED', next_attempt_at = null, finished_at = now(), updated_at = now()
         from before b
         where i.id = b.id
-        returning i.id, i.status, i.next_attempt_at
+        returning i.id, i.status, i.next_attempt_at, b.status as old_status,
+          b.next_attempt_at as old_next_attempt_at
     ),
     removed as (
       delete from graphile_worker._private_jobs j using moved m where j.key = m.id::text and j.locked_at is null
@@ -159,9 +157,9 @@ async function cancelInvocations(tx: Transaction, triggerId: string): Promise<Ch
   return { moved: row?.count ?? 0, middleJob: null };
 }
 
-/** Gives the next invocations what the oldest change of retries says. Returns how many were looked at. */
-async function changeMaxAttempts(tx: Transaction, triggerId: string): Promise<number> {
-  const [row] = await tx.execute<{ count: number }>(sql`
+/** Gives the next invocations what the oldest change of retries says. Returns whether there is more to do. */
+export async function changeMaxAttempts(db: Executor, triggerId: string): Promise<boolean> {
+  const [row] = await db.execute<{ count: number }>(sql`
     with change as materialized (
       select c.* from herald.retry_changes c where c.trigger_id = ${triggerId} order by c.id limit 1
         for update skip locked
@@ -172,7 +170,7 @@ async function changeMaxAttempts(tx: Transaction, triggerId: string): Promise<nu
         join herald.invocations i
           on i.trigger_id = c.trigger_id and i.id > c.done_to and i.created_at <= c.made_at
         order by i.id
-        limit ${RETRIES_CHUNK_SIZE}
+        limit ${CHUNK_SIZE}
     ),
     changed as (
       update herald.invocations i
@@ -187,15 +185,15 @@ async function changeMaxAttempts(tx: Transaction, triggerId: string): Promise<nu
       update herald.retry_changes rc
         set done_to = (select r.id from reached r order by r.id desc limit 1)
         from change c, counted n
-        where rc.id = c.id and n.count = ${RETRIES_CHUNK_SIZE}
+        where rc.id = c.id and n.count = ${CHUNK_SIZE}
     ),
     done as (
       delete from herald.retry_changes rc
         using change c, counted n
-        where rc.id = c.id and n.count < ${RETRIES_CHUNK_SIZE}
+        where rc.id = c.id and n.count < ${CHUNK_SIZE}
     )
-    select count from counted`);
-  return row?.count ?? 0;
+    select n.count from counted n, change`);
+  return row !== undefined;
 }
 
 async function count(db: Executor, condition: SQL): Promise<number> {
@@ -205,19 +203,18 @@ async function count(db: Executor, condition: SQL): Promise<number> {
   return row?.count ?? 0;
 }
 
-/** What `before` and `moved` did, as a row of herald.changes. */
+/** What `moved` did, as a row of herald.changes. */
 const recordChanges = sql`
     recorded as (
       insert into herald.changes (entries)
       select string_agg(herald.invocation_change(
             m.id,
-            case when b.status <> 'PENDING' then b.status
-              when b.next_attempt_at > now() then 'SCHEDULED' else 'QUEUED' end,
+            case when m.old_status <> 'PENDING' then m.old_status
+              when m.old_next_attempt_at > now() then 'SCHEDULED' else 'QUEUED' end,
             case when m.status <> 'PENDING' then m.status
               when m.next_attempt_at > clock_timestamp() then 'SCHEDULED' else 'QUEUED' end,
             null), '')
         from moved m
-        join before b on b.id = m.id
         having count(*) > 0
     )`;
 
@@ -232,8 +229,8 @@ async function move(
       update herald.invocations i set ${to.set}, updated_at = now()
         from before b
         where i.id = b.id
-        returning i.id, i.status, i.next_attempt_at, b.place,
-          i.max_attempts - i.attempt_count as left
+        returning i.id, i.status, i.next_attempt_at, b.status as old_status,
+          b.next_attempt_at as old_next_attempt_at, b.place, i.max_attempts - i.attempt_count as left
     ),
     -- A job whose attempt is in flight keeps its row; settle re-plans it. One that stood in line leaves it.
     planned as (
