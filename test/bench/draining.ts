@@ -20,7 +20,7 @@ const LOOK_EVERY_MS = 20;
 /** Nothing came for so long: it is stuck. */
 const STUCK_MS = 30_000;
 
-/** Makes copies of a filled database comparable: no statistics to gather, no pages to write that belong to the filling. */
+/** Makes the copies of a filled database comparable: no statistics to gather, nothing left to write that is the filling's. */
 export async function settleDown(database: LabDatabase): Promise<void> {
   await database.use(async (sql) => {
     await sql.unsafe('vacuum analyze');

@@ -57,7 +57,6 @@ export const drainScenario: Scenario = {
 async function runRound({ lab, say }: Bench, { contestant, database, events }: Entrant): Promise<Drained> {
   await using copy = await lab.createDatabase(database);
   await contestant.refill?.(lab, copy);
-  await settleDown(copy);
   const drained = await drain(
     lab,
     events,
