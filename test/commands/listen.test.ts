@@ -135,7 +135,7 @@ describe('listen', () => {
     const ids = await Promise.all(Array.from({ length: 20 }, () => queueEvent(other, { type: 'b' })));
     await until(() => command.err().includes('Trying again'), 'the break to be noticed');
     await using _second = spawnHerald({ ...settings, PORT: new URL(url).port });
-    await local.received(21);
+    await local.received(21, 40_000); // Herald starts first
     const { id: last } = await queueEvent(other, { type: 'c' });
     const deliveries = await local.received(22);
     expect(command.err()).toContain('Connected again.');
