@@ -1,4 +1,5 @@
 /** Who takes part in the drain, how each is filled with work, and how one sees that it is done. */
+import { randomUUID } from 'node:crypto';
 import { Queue } from 'bullmq';
 import { PgBoss } from 'pg-boss';
 import type { Assignment } from './contestants/assignment.ts';
@@ -17,6 +18,8 @@ export interface Contestant {
   prepare(lab: Lab, events: number): Promise<LabDatabase>;
   /** What a copy of the database does not bring along. */
   refill?(lab: Lab, database: LabDatabase): Promise<void>;
+  /** Takes that away again. */
+  clear?(lab: Lab): Promise<void>;
   start(lab: Lab, database: LabDatabase): Promise<Child>;
   isDone(database: LabDatabase): Promise<boolean>;
   /** Attempts in its log; null where it keeps none. */
@@ -24,6 +27,8 @@ export interface Contestant {
 }
 
 const LANE = 'drain/1';
+/** In Redis. Nobody else's, as the Redis may be somebody else's. */
+const QUEUE = `herald-bench-${randomUUID()}`;
 
 const herald: Contestant = {
   name: 'herald',
@@ -118,13 +123,13 @@ function bullmq(manner: Assignment['manner']): Contestant {
       : 'BullMQ + undici, 400 at once, attempts recorded in batches',
     share: documented ? 1 / 3 : 1,
     prepare: createFieldDatabase,
-    async refill(lab, database) {
-      const queue = new Queue('deliver', { connection: { url: lab.redisUrl ?? '' } });
-      await queue.obliterate({ force: true });
-      const jobs = (await readInvocations(database)).map((data) => ({ name: 'deliver', data }));
-      for (let done = 0; done < jobs.length; done += 1000) await queue.addBulk(jobs.slice(done, done + 1000));
-      await queue.close();
-    },
+    refill: (lab, database) =>
+      useQueue(lab, async (queue) => {
+        const jobs = (await readInvocations(database)).map((data) => ({ name: 'deliver', data }));
+        for (let done = 0; done < jobs.length; done += 1000)
+          await queue.addBulk(jobs.slice(done, done + 1000));
+      }),
+    clear: (lab) => useQueue(lab, (queue) => queue.obliterate({ force: true })),
     start: async (lab, database) => startContestant('bullmq', lab, database, manner),
     isDone: isFieldDone,
     countRecorded: countFieldAttempts,
@@ -164,8 +169,18 @@ function startContestant(
     url: `${lab.receiver.url}/${LANE}`,
     manner,
     redisUrl: lab.redisUrl,
+    queue: QUEUE,
   };
   return startChild(`contestants/${kind}.ts`, { args: [JSON.stringify(assignment)] });
+}
+
+async function useQueue(lab: Lab, work: (queue: Queue) => Promise<void>): Promise<void> {
+  const queue = new Queue(QUEUE, { connection: { url: lab.redisUrl ?? '' } });
+  try {
+    await work(queue);
+  } finally {
+    await queue.close();
+  }
 }
 
 function readInvocations(database: LabDatabase): Promise<readonly { invocation: string; event: string }[]> {

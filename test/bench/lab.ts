@@ -44,11 +44,12 @@ export interface Receiver {
 /** Errors: where the server does not start; what was started before is ended. */
 export async function openLab(): Promise<Lab> {
   await using opened = new AsyncDisposableStack();
-  const directory = await mkdtemp(join(tmpdir(), 'herald-bench-'));
-  opened.defer(() => rm(directory, { recursive: true, force: true }));
+  const directory = await makeDirectory(opened);
+  // A directory of its own: in one that is root's, root's server would put its data elsewhere, and leave them there.
+  const dataDir = await makeDirectory(opened);
   let hear: (line: string) => void = () => {};
   const server = await startEmbedded({
-    dataDir: join(directory, 'postgres'),
+    dataDir,
     settings: { max_connections: '400' },
     log: (line) => hear(line),
   });
@@ -98,6 +99,13 @@ export async function openLab(): Promise<Lab> {
     },
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
+}
+
+/** Removed when the stack is disposed of. */
+async function makeDirectory(opened: AsyncDisposableStack): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'herald-bench-'));
+  opened.defer(() => rm(directory, { recursive: true, force: true }));
+  return directory;
 }
 
 async function withClient<T>(

@@ -1,10 +1,11 @@
 /** A Redis for the scenarios that compare with BullMQ: REDIS_URL, or a `redis-server` of our own, or none. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 
 export interface FoundRedis extends AsyncDisposable {
   readonly url: string;
@@ -18,10 +19,11 @@ const READY_TIMEOUT_MS = 10_000;
  */
 const SCRIPT = 'redis-server "$@" <&- & pid=$!; read _; kill $pid; wait $pid';
 
-/** Null where there is no REDIS_URL and no `redis-server` on the PATH. */
+/** Null where there is no REDIS_URL and no `redis-server` on the PATH. Errors: one that is there and does not start. */
 export async function findRedis(directory: string): Promise<FoundRedis | null> {
   const given = process.env.REDIS_URL;
   if (given !== undefined && given !== '') return { url: given, async [Symbol.asyncDispose]() {} };
+  if (!isOnPath('redis-server')) return null;
   const dir = join(directory, 'redis');
   await mkdir(dir);
   const port = await freePort();
@@ -39,8 +41,6 @@ export async function findRedis(directory: string): Promise<FoundRedis | null> {
       printed = (printed + chunk.toString()).slice(-4096);
       if (printed.includes('Ready to accept connections')) resolve(true);
     });
-    // The shell itself goes on when it does not find the program; its child's output ends.
-    shell.stdout.on('end', () => resolve(false));
     setTimeout(() => resolve(false), READY_TIMEOUT_MS).unref();
   });
   async function stop(): Promise<void> {
@@ -49,9 +49,14 @@ export async function findRedis(directory: string): Promise<FoundRedis | null> {
   }
   if (!ready) {
     await stop();
-    return null;
+    throw new Error('redis-server was started and did not become ready');
   }
   return { url: `redis://127.0.0.1:${port}`, [Symbol.asyncDispose]: stop };
+}
+
+function isOnPath(program: string): boolean {
+  const directories = (process.env.PATH ?? '').split(delimiter);
+  return directories.some((directory) => existsSync(join(directory, program)));
 }
 
 async function freePort(): Promise<number> {

@@ -8,6 +8,8 @@ export interface Assignment {
   /** AS_DOCUMENTED: what its documentation shows. TUNED: as fast as we could make it. */
   readonly manner: 'AS_DOCUMENTED' | 'TUNED';
   readonly redisUrl: string | null;
+  /** Name of the queue in Redis. */
+  readonly queue: string;
 }
 
 export function readAssignment(): Assignment {

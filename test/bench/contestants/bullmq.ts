@@ -15,7 +15,7 @@ const DOCUMENTED_CONCURRENCY = 50;
 const TUNED_CONCURRENCY = 400;
 
 const assignment = readAssignment();
-const { url } = assignment;
+const { url, queue } = assignment;
 const pool = openPool(assignment, 10, '-c enable_seqscan=off');
 const connection = { url: assignment.redisUrl ?? '' };
 const worker = assignment.manner === 'AS_DOCUMENTED' ? workAsDocumented() : workTuned();
@@ -25,7 +25,7 @@ process.on('disconnect', () => process.exit());
 function workAsDocumented(): Worker<Data> {
   const record = recordOneByOne(pool);
   return new Worker<Data>(
-    'deliver',
+    queue,
     async ({ data: { invocation, event } }) => {
       const startedAt = performance.now();
       const answer = await request(url, { method: 'POST', headers: webhookHeaders(invocation), body: event });
@@ -42,7 +42,7 @@ function workTuned(): Worker<Data> {
   const record = recordInBatches(pool);
   const post = createPost({ url, connections: TUNED_CONCURRENCY });
   return new Worker<Data>(
-    'deliver',
+    queue,
     async ({ data: { invocation, event } }) => {
       await record(invocation, url, event.length, await post(invocation, event));
     },

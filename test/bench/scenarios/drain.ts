@@ -55,22 +55,19 @@ export const drainScenario: Scenario = {
 };
 
 async function runRound({ lab, say }: Bench, { contestant, database, events }: Entrant): Promise<Drained> {
-  await using copy = await lab.createDatabase(database);
+  await using stack = new AsyncDisposableStack();
+  const copy = stack.use(await lab.createDatabase(database));
+  stack.defer(() => contestant.clear?.(lab));
   await contestant.refill?.(lab, copy);
-  const drained = await drain(
-    lab,
-    events,
-    async () => [await contestant.start(lab, copy)],
-    () => contestant.isDone(copy),
-  );
+  const start = async () => [await contestant.start(lab, copy)];
+  const drained = await drain(lab, events, start, () => contestant.isDone(copy));
   const recorded = await contestant.countRecorded(copy);
   if (recorded !== null && recorded < events) {
     throw new Error(`${contestant.name} recorded ${recorded} of ${events} attempts`);
   }
   const { rate, cpuSeconds, rssMb } = drained;
-  say(
-    `${contestant.name.padEnd(14)} ${rate.toFixed(0).padStart(6)}/s  ${cpuSeconds.toFixed(1)} s of CPU, ${rssMb.toFixed(0)} MB`,
-  );
+  const cost = `${cpuSeconds.toFixed(1)} s of CPU, ${rssMb.toFixed(0)} MB`;
+  say(`${contestant.name.padEnd(14)} ${rate.toFixed(0).padStart(6)}/s  ${cost}`);
   return drained;
 }
 
