@@ -171,6 +171,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       invocationId: delivery.id,
       attemptsBefore: delivery.attemptCount,
       decision,
+      dueAtMs: delivery.dueAtMs,
       attempt: { ...sent, outcome },
     });
     logAttempt(log, delivery, trigger, outcome, decision, settled);

@@ -29,3 +29,6 @@ export function createBudget(): Budget {
     },
   };
 }
+
+/** For what is read once for many answers, each of which has a budget of its own. */
+export const UNLIMITED: Budget = { spend() {} };

@@ -28,8 +28,10 @@ builder.mutationType({ description: 'Writes. Fields of one operation run one aft
 builder.subscriptionType({
   description: `Live updates over GraphQL over SSE or graphql-transport-ws. Scope: EVENTS_READ.
 
-Updates may be repeated, never skipped without a word: where the client reads too slowly, an update of kind RESYNC
-arrives. Read the state again with a query and go on.`,
+Resuming: every update carries a \`cursor\`. Reconnect with \`after\` set to the last cursor seen and the server first replays
+what was missed, in order, without gaps; updates may be repeated, never skipped. Where the cursor is older than the
+change log (an hour), or the client has fallen behind by more than a minute, an update of kind RESYNC arrives: read the
+state again with a query and go on.`,
 });
 
 /** Values of an enum type: `satisfies Described<TriggerStatus>` keeps them the domain's. */

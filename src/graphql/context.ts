@@ -2,12 +2,15 @@
 import type { Caller } from '../domain/caller.ts';
 import type { EventRow } from '../store/events.ts';
 import { createBudget } from './budget.ts';
+import type { LiveRows } from './live-rows.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 import type { GraphqlServices } from './services.ts';
 
 export interface GraphqlContext {
   readonly services: GraphqlServices;
   readonly caller: Caller;
+  /** Rows that all subscriptions share. */
+  readonly live: LiveRows;
   /** Replaced before each mutation of an operation, so that it is not answered with what was read before it. */
   loaders: Loaders;
   /** Reads an event that was just queued, together with those of concurrent requests. */
@@ -31,9 +34,13 @@ export interface ServerContext {
 
 export type RequestHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** The same for the next payload of a subscription: nothing read for the one before may be reused. */
-export function renewContext(context: GraphqlContext): GraphqlContext {
-  return { ...context, loaders: createLoaders(context.services.db, createBudget()) };
+/**
+ * The same for the next payload of a subscription: nothing read for the one before may be reused, but what was read for
+ * the changes that the payload tells of is there.
+ */
+export function renewContext(context: GraphqlContext, item: unknown): GraphqlContext {
+  const own = createLoaders(context.services.db, createBudget());
+  return { ...context, loaders: { ...own, ...context.live.loadersOf(item) } };
 }
 
 export function forgetReads(context: GraphqlContext): void {

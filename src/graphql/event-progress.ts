@@ -2,16 +2,19 @@
 import { AppError } from '../domain/errors.ts';
 import type { InvocationCounts } from '../domain/event.ts';
 import type { InvocationStatus } from '../domain/invocation.ts';
-import type { DatedChange } from '../store/change-log.ts';
-import type { Selection } from '../store/changes.ts';
+import { type DatedChange, visitChangesSince } from '../store/change-log.ts';
 import type { Database } from '../store/database.ts';
 import { readClock } from '../store/events.ts';
-import { findInvocations, findInvocationsOfEvent, type InvocationRow } from '../store/invocations.ts';
+import { findInvocationsOfEvent, type InvocationRow } from '../store/invocations.ts';
+import { type Selection, withCursors } from '../store/subscription.ts';
 import { builder } from './builder.ts';
 import { Counts, visibleEvent } from './event.ts';
+import type { LiveRows } from './live-rows.ts';
 import { EventRef, InvocationRef } from './refs.ts';
 
 interface EventProgress {
+  /** Null for the first update, and where updates were missed. */
+  readonly cursor: string | null;
   readonly at: Date;
   readonly eventId: string;
   /** Null where updates were missed and the next one has them again. */
@@ -24,6 +27,11 @@ const EventProgressRef = builder.objectRef<EventProgress>('EventProgress');
 EventProgressRef.implement({
   description: 'Progress of one event.',
   fields: (t) => ({
+    cursor: t.exposeString('cursor', {
+      nullable: true,
+      description:
+        'Position in the change log, for `after`; null for an update that shows the current state.',
+    }),
     at: t.expose('at', { type: 'DateTime', description: 'When it happened.' }),
     event: t.field({
       type: EventRef,
@@ -52,17 +60,29 @@ builder.subscriptionFields((t) => ({
   eventProgress: t.field({
     type: EventProgressRef,
     scope: 'EVENTS_READ',
-    description: 'Progress of one event, first its current state. Completes when the event is finished.',
-    args: { id: t.arg.id({ required: true, description: 'Id of the event.' }) },
-    subscribe: async (_root, { id }, context) => {
+    description: `Progress of one event, first its current state. Completes when the event is finished. With \`after\`, the
+updates that were missed come instead of the current state.`,
+    args: {
+      id: t.arg.id({ required: true, description: 'Id of the event.' }),
+      after: t.arg.string({ description: 'Resume after this cursor.' }),
+    },
+    subscribe: async (_root, { id, after }, context) => {
       const event = visibleEvent(await context.loaders.event(id), context);
       if (event === null) throw new AppError('NOT_FOUND', `no event ${JSON.stringify(id)}`);
       const { db, feed } = context.services;
       const progress = createProgress(db, event.id);
       return feed.watch<EventProgress>({
+        after,
         start: progress.read,
-        select: (changes) => progress.apply(changes.filter((change) => change.kind === 'INVOCATION')),
-        missed: () => ({ at: new Date(), eventId: event.id, counts: null, invocation: null, done: false }),
+        resume: () => progress.goBackTo(after ?? ''),
+        select: (changes, batch) =>
+          progress.apply(
+            changes.filter((change) => change.kind === 'INVOCATION'),
+            context.live.of(batch),
+          ),
+        missed: () => ({
+          ...{ cursor: null, at: new Date(), eventId: event.id, counts: null, invocation: null, done: false },
+        }),
       });
     },
     resolve: (update) => update,
@@ -100,29 +120,57 @@ function createProgress(db: Database, eventId: string) {
     counts = { ...rest, [to]: rest[to] + 1 };
   };
 
+  const begin = (found: ReadonlyMap<string, Bucket>): void => {
+    states = new Map(found);
+    counts = NONE;
+    for (const bucket of found.values()) move(undefined, bucket);
+  };
+
   return {
     async read(): Promise<Selection<EventProgress>> {
       const [at, rows] = await Promise.all([readClock(db), findInvocationsOfEvent(db, eventId)]);
-      states = new Map(rows.map(({ id, status }) => [id, BUCKETS[status]]));
-      counts = NONE;
-      for (const bucket of states.values()) move(undefined, bucket);
+      begin(new Map(rows.map(({ id, status }) => [id, BUCKETS[status]])));
       const done = isDone(counts);
-      return { items: [{ at, eventId, counts, invocation: null, done }], done };
+      return { items: [{ cursor: null, at, eventId, counts, invocation: null, done }], done };
     },
 
-    async apply(all: readonly InvocationChange[]): Promise<Selection<EventProgress>> {
+    /**
+     * To how it was at `cursor`: an invocation that changed since was then what its first change changed, and one that
+     * did not is what it is. Where that was the end, there is nothing to wait for.
+     */
+    async goBackTo(cursor: string): Promise<Selection<EventProgress>> {
+      const [at, rows] = await Promise.all([readClock(db), findInvocationsOfEvent(db, eventId)]);
+      const before = new Map<string, InvocationStatus>();
+      const complete = await visitChangesSince(db, cursor, (change) => {
+        if (change.kind !== 'INVOCATION' || change.event !== eventId || change.from === null) return;
+        if (!before.has(change.invocation)) before.set(change.invocation, change.from);
+      });
+      // The cursor is too old: the feed finds out too, and begins with the current state.
+      if (!complete) return { items: [] };
+      begin(new Map(rows.map(({ id, status }) => [id, BUCKETS[before.get(id) ?? status]])));
+      if (!isDone(counts)) return { items: [] };
+      return { items: [{ cursor: null, at, eventId, counts, invocation: null, done: true }], done: true };
+    },
+
+    async apply(
+      all: readonly InvocationChange[],
+      rows: ReturnType<LiveRows['of']>,
+    ): Promise<Selection<EventProgress>> {
       // Before the first read there is nothing to apply them to, and the read will hold them.
       if (states === null) return { items: [] };
       const changes = all.filter(({ event }) => event === eventId);
       if (changes.length === 0) return { items: [] };
-      const rows = await findInvocations(db, [...new Set(changes.map(({ invocation }) => invocation))]);
-      const byId = new Map(rows.map((row) => [row.id, row]));
+      const found = await Promise.all(changes.map(({ invocation }) => rows.invocation(invocation)));
       const items: EventProgress[] = [];
-      for (const { invocation, to, at } of changes) {
-        move(states.get(invocation), BUCKETS[to]);
-        states.set(invocation, BUCKETS[to]);
+      for (const { change, cursor, invocation } of withCursors(
+        changes.map((one, index) => ({ change: one, commit: one.commit, invocation: found[index] ?? null })),
+        (one, at) => ({ ...one, cursor: at }),
+      )) {
+        const to = BUCKETS[change.to];
+        move(states.get(change.invocation), to);
+        states.set(change.invocation, to);
         const done = isDone(counts);
-        items.push({ at, eventId, counts, invocation: byId.get(invocation) ?? null, done });
+        items.push({ cursor, at: change.at, eventId, counts, invocation, done });
         if (done) return { items, done };
       }
       return { items };

@@ -118,7 +118,7 @@ function perPayload(
         const item = lastWords === null ? await items.next() : null;
         if (lastWords !== null) return farewell(lastWords);
         if (item === null || item.done === true) return end();
-        const contextValue = renewContext(args.contextValue as GraphqlContext);
+        const contextValue = renewContext(args.contextValue as GraphqlContext, item.value);
         return { done: false, value: await withinDeadline({ ...args, rootValue: item.value, contextValue }) };
       } catch (error) {
         return farewell({ errors: [translate(error)] });

@@ -2,17 +2,13 @@
 import { seesProject } from '../domain/caller.ts';
 import type { InvocationStatus } from '../domain/invocation.ts';
 import { statusOf } from '../domain/invocation.ts';
-import { type AttemptRow, findAttempts } from '../store/attempts.ts';
+import type { AttemptRow } from '../store/attempts.ts';
 import type { DatedChange } from '../store/change-log.ts';
 import type { Database } from '../store/database.ts';
 import { readClock } from '../store/events.ts';
-import {
-  findInvocations,
-  type InvocationFilter,
-  type InvocationRow,
-  listInvocations,
-} from '../store/invocations.ts';
+import { type InvocationFilter, type InvocationRow, listInvocations } from '../store/invocations.ts';
 import { MAX_PAGE_SIZE } from '../store/pages.ts';
+import { withCursors } from '../store/subscription.ts';
 import { builder, type Described } from './builder.ts';
 import { invocationFilter } from './filters.ts';
 import {
@@ -20,9 +16,11 @@ import {
   InvocationFilter as InvocationFilterInput,
   NEWEST_FIRST,
 } from './invocation-list.ts';
+import type { LiveRows } from './live-rows.ts';
 import { AttemptRef, InvocationRef } from './refs.ts';
 
 interface InvocationUpdate {
+  readonly cursor: string | null;
   readonly kind: 'SNAPSHOT' | 'CREATED' | 'CHANGED' | 'RESYNC';
   readonly at: Date;
   readonly previousStatus: InvocationStatus | null;
@@ -45,6 +43,11 @@ const InvocationUpdateRef = builder.objectRef<InvocationUpdate>('InvocationUpdat
 InvocationUpdateRef.implement({
   description: 'A change of an invocation.',
   fields: (t) => ({
+    cursor: t.exposeString('cursor', {
+      nullable: true,
+      description: `Position in the change log, for \`after\`. Null for a SNAPSHOT that others follow: the last one has the position
+at which the subscription began.`,
+    }),
     kind: t.expose('kind', { type: UPDATE_KIND, description: 'What happened.' }),
     at: t.expose('at', { type: 'DateTime', description: 'When it happened.' }),
     previousStatus: t.expose('previousStatus', {
@@ -74,29 +77,36 @@ builder.subscriptionFields((t) => ({
   invocationUpdated: t.field({
     type: InvocationUpdateRef,
     scope: 'EVENTS_READ',
-    description: `Changes of matching invocations. Starts with an update of kind SNAPSHOT for each
+    description: `Changes of matching invocations. With \`after\` null, starts with an update of kind SNAPSHOT for each
 unfinished match, newest 100 at most, then goes live.`,
     args: {
       filter: t.arg({ type: InvocationFilterInput, description: 'Only matching invocations.' }),
+      after: t.arg.string({ description: 'Resume after this cursor.' }),
       snapshot: t.arg.boolean({ defaultValue: true, description: 'Send the SNAPSHOT updates.' }),
     },
-    subscribe: (_root, { filter: asked, snapshot }, { services: { db, feed }, caller }) => {
+    subscribe: (_root, { filter: asked, after, snapshot }, { services: { db, feed }, caller, live }) => {
       const filter = invocationFilter(caller, asked);
       return feed.watch<InvocationUpdate>({
-        start: async () => ({ items: snapshot === false ? [] : await readSnapshot(db, filter) }),
-        select: async (changes) => {
+        after,
+        start: async ({ cursor }) => ({
+          items: snapshot === false ? [] : await readSnapshot(db, filter, cursor),
+        }),
+        select: async (changes, batch) => {
           const wanted = changes
             .filter((change) => change.kind === 'INVOCATION')
             .filter((change) => seesProject(caller, change.project) && concerns(filter, change));
-          return { items: wanted.length === 0 ? [] : await readUpdates(db, filter, wanted) };
+          const rows = live.of(batch);
+          const found = await Promise.all(wanted.map((change) => readChange(change, rows)));
+          const matching = found.filter(({ invocation }) => matches(filter, invocation));
+          return {
+            items: withCursors(matching, (one, cursor) =>
+              live.item(batch, one.change, `update ${cursor}`, () => toUpdate(one, cursor)),
+            ),
+          };
         },
-        missed: () => ({
-          kind: 'RESYNC',
-          at: new Date(),
-          previousStatus: null,
-          status: null,
-          invocation: null,
-          attempt: null,
+        missed: ({ cursor }) => ({
+          ...{ cursor, kind: 'RESYNC', at: new Date() },
+          ...{ previousStatus: null, status: null, invocation: null, attempt: null },
         }),
       });
     },
@@ -109,14 +119,20 @@ type InvocationChange = Extract<DatedChange, { kind: 'INVOCATION' }>;
 const UNFINISHED = ['SCHEDULED', 'HELD', 'QUEUED', 'RUNNING', 'RETRYING'] as const;
 
 /** Oldest first, so that what comes after them comes after them. */
-async function readSnapshot(db: Database, filter: InvocationFilter): Promise<readonly InvocationUpdate[]> {
+async function readSnapshot(
+  db: Database,
+  filter: InvocationFilter,
+  cursor: string,
+): Promise<readonly InvocationUpdate[]> {
   const status = UNFINISHED.filter((one) => filter.status == null || filter.status.includes(one));
   const [now, page] = await Promise.all([
     readClock(db),
     listInvocations(db, { ...filter, status }, NEWEST_FIRST, { first: MAX_PAGE_SIZE }),
   ]);
   return page.edges
-    .map(({ node }) => ({
+    .map(({ node }, index) => ({
+      // The newest comes last, and says where to resume: before it the rest of the snapshot would be missing.
+      cursor: index === 0 ? cursor : null,
       kind: 'SNAPSHOT' as const,
       at: now,
       previousStatus: null,
@@ -153,29 +169,23 @@ function matches(filter: InvocationFilter, row: InvocationRow | null): boolean {
   );
 }
 
-/** Reads what a batch of changes needs, one statement for all invocations and one for all attempts. */
-async function readUpdates(
-  db: Database,
-  filter: InvocationFilter,
-  changes: readonly InvocationChange[],
-): Promise<readonly InvocationUpdate[]> {
-  const pairs = changes.flatMap(({ invocation, attempt }) =>
-    attempt === null ? [] : [{ invocationId: invocation, number: attempt }],
-  );
-  const [rows, attempts] = await Promise.all([
-    findInvocations(db, [...new Set(changes.map(({ invocation }) => invocation))]),
-    pairs.length === 0 ? [] : findAttempts(db, pairs),
+interface ReadChange {
+  readonly change: InvocationChange;
+  readonly commit: DatedChange['commit'];
+  readonly invocation: InvocationRow | null;
+  readonly attempt: AttemptRow | null;
+}
+
+async function readChange(change: InvocationChange, rows: ReturnType<LiveRows['of']>): Promise<ReadChange> {
+  const [invocation, attempt] = await Promise.all([
+    rows.invocation(change.invocation),
+    change.attempt === null ? null : rows.attempt(change.invocation, change.attempt),
   ]);
-  const byId = new Map(rows.map((row) => [row.id, row]));
-  const attemptOf = new Map(attempts.map((row) => [`${row.invocationId}/${row.number}`, row]));
-  return changes
-    .map(({ invocation, attempt, from, to, at }) => ({
-      kind: from === null ? ('CREATED' as const) : ('CHANGED' as const),
-      at,
-      previousStatus: from,
-      status: to,
-      invocation: byId.get(invocation) ?? null,
-      attempt: attemptOf.get(`${invocation}/${attempt}`) ?? null,
-    }))
-    .filter((update) => matches(filter, update.invocation));
+  return { change, commit: change.commit, invocation, attempt };
+}
+
+function toUpdate({ change, invocation, attempt }: ReadChange, cursor: string): InvocationUpdate {
+  const { from, to, at } = change;
+  const kind = from === null ? ('CREATED' as const) : ('CHANGED' as const);
+  return { cursor, kind, at, previousStatus: from, status: to, invocation, attempt };
 }

@@ -4,7 +4,8 @@
  */
 import DataLoader from 'dataloader';
 import type { InvocationCounts } from '../domain/event.ts';
-import { type AttemptRow, countAttemptsOf, listAttemptsOf } from '../store/attempts.ts';
+import type { StatsWindow } from '../domain/stats.ts';
+import { type AttemptRow, countAttemptsOf, findAttempts, listAttemptsOf } from '../store/attempts.ts';
 import type { Database } from '../store/database.ts';
 import {
   type EventProgressRow,
@@ -23,6 +24,7 @@ import {
   listInvocationsOf,
 } from '../store/invocations.ts';
 import { type CappedCount, DEFAULT_PAGE_SIZE, isUuid, type Page, type PageArgs } from '../store/pages.ts';
+import { type DeliveryStats, readStats } from '../store/stats.ts';
 import { findSigningKeys, findTriggers, type SigningKeyRow, type TriggerRow } from '../store/triggers.ts';
 import type { Budget } from './budget.ts';
 
@@ -40,6 +42,8 @@ export interface Loaders {
   progress(eventId: string): Promise<Progress>;
   signingKeys(triggerId: string): Promise<readonly SigningKeyRow[]>;
   lastAttempt(invocationId: string): Promise<AttemptRow | null>;
+  attempt(invocationId: string, number: number): Promise<AttemptRow | null>;
+  statsOf(triggerId: string, window: StatsWindow): Promise<DeliveryStats>;
   invocationsOf(parent: InvocationParent, id: string, asked: AskedInvocations): Promise<Page<InvocationRow>>;
   invocationCountOf(parent: InvocationParent, id: string, filter: InvocationFilter): Promise<CappedCount>;
   attemptsOf(invocationId: string, args: PageArgs): Promise<Page<AttemptRow>>;
@@ -56,6 +60,8 @@ export interface AskedInvocations {
 const CHUNK_ROWS = 2000;
 /** Events one statement reads at most; their data may be 256 KiB each. */
 const CHUNK_EVENTS = 100;
+/** Triggers whose statistics one statement reads: a hundred rows each. */
+const STATS_CHUNK = 20;
 
 export function createLoaders(db: Database, budget: Budget): Loaders {
   const clock = once(() => readClock(db));
@@ -76,6 +82,26 @@ export function createLoaders(db: Database, budget: Budget): Loaders {
       return ids.map((id): readonly SigningKeyRow[] => keys.get(id) ?? []);
     }),
   );
+  const attempt = once(() =>
+    batched<AttemptRow | null>(CHUNK_ROWS, budget, async (keys) => {
+      const wanted = keys.map((key) => {
+        const [invocationId = '', number] = key.split('/');
+        return { invocationId, number: Number(number) };
+      });
+      const rows = spendOnAttempts(budget, await findAttempts(db, wanted));
+      const byKey = new Map(rows.map((row) => [`${row.invocationId}/${row.number}`, row]));
+      return keys.map((key) => byKey.get(key) ?? null);
+    }),
+  );
+  const stats = perArguments((window: StatsWindow) =>
+    batched(STATS_CHUNK, budget, (ids) =>
+      readStats(
+        db,
+        ids.map((id) => ({ kind: 'TRIGGER', id })),
+        window,
+      ),
+    ),
+  );
   const attemptCount = once(() => batched(CHUNK_ROWS, budget, (ids) => countAttemptsOf(db, ids)));
 
   // Of these there is one for each set of arguments that the query asks with.
@@ -91,10 +117,8 @@ export function createLoaders(db: Database, budget: Budget): Loaders {
   const attemptPages = perArguments((args: PageArgs) =>
     batched(parentsPerChunk(args), budget, async (ids) => {
       const found = await listAttemptsOf(db, ids, args);
-      spendOnAttempts(
-        budget,
-        found.flatMap(({ edges }) => edges.map(({ node }) => node)),
-      );
+      const nodes = found.flatMap(({ edges }) => edges.map(({ node }) => node));
+      spendOnAttempts(budget, nodes);
       return spendOnPages(budget, found);
     }),
   );
@@ -107,6 +131,8 @@ export function createLoaders(db: Database, budget: Budget): Loaders {
     invocation: async (id) => (isUuid(id) ? invocation().load(id) : null),
     progress: (id) => progress().load(id),
     signingKeys: (id) => signingKeys().load(id),
+    attempt: (id, number) => attempt().load(`${id}/${number}`),
+    statsOf: (id, window) => stats(window).load(id),
     lastAttempt: async (id) => {
       const page = await attemptPages({ last: 1 }).load(id);
       return page.edges[0]?.node ?? null;
@@ -124,8 +150,9 @@ export function spendOnEvents(budget: Budget, rows: readonly EventRow[]): readon
   return rows;
 }
 
-function spendOnAttempts(budget: Budget, rows: readonly AttemptRow[]): void {
+function spendOnAttempts(budget: Budget, rows: readonly AttemptRow[]): readonly AttemptRow[] {
   budget.spend({ bytes: rows.reduce((sum, { responseBody }) => sum + (responseBody?.length ?? 0), 0) });
+  return rows;
 }
 
 function spendOnPages<Row>(budget: Budget, pages: readonly Page<Row>[]): readonly Page<Row>[] {

@@ -4,12 +4,16 @@ import { builder } from './builder.ts';
 import './api-key.ts';
 import './audit-log.ts';
 import './event-progress.ts';
+import './event-type.ts';
 import './invocation.ts';
 import './invocation-updates.ts';
+import './live-tail.ts';
 import './manage-trigger.ts';
 import './queue-event.ts';
+import './queue-status.ts';
 import './rotate-secret.ts';
 import './server.ts';
+import './stats.ts';
 
 export const schema = builder.toSchema({ sortSchema: false });
 

@@ -13,6 +13,7 @@ import type { GraphqlContext, ServerContext } from './context.ts';
 import { createTranslate, STATUS_OF_CODE } from './errors.ts';
 import { executionPlugin } from './execution-plugin.ts';
 import { createDocumentCache, errorSizePlugin, limitPlugin } from './limits.ts';
+import { createLiveRows } from './live-rows.ts';
 import { createLoaders } from './loaders.ts';
 import { requestPlugin } from './request-plugin.ts';
 import { schema } from './schema.ts';
@@ -32,9 +33,11 @@ export interface Graphql {
 export function createGraphql(services: GraphqlServices): Graphql {
   const translate = createTranslate(services.log);
   const readQueued = createReadQueued(services);
+  const live = createLiveRows(services.db);
   const contextOf = ({ caller, headers }: ServerContext): GraphqlContext => ({
     services,
     caller,
+    live,
     readQueued,
     trace: readTrace(headers),
     loaders: createLoaders(services.db, createBudget()),

@@ -2,9 +2,10 @@
 import type { ServerResponse } from 'node:http';
 import type { AttemptRow } from '../store/attempts.ts';
 import { findAttempts } from '../store/attempts.ts';
-import type { ChangeFeed, Selection } from '../store/changes.ts';
+import type { ChangeFeed } from '../store/changes.ts';
 import type { Database } from '../store/database.ts';
 import { findInvocationsOfEvent } from '../store/invocations.ts';
+import type { Selection } from '../store/subscription.ts';
 
 export type Answer =
   /** `result` is the parsed body of the first success: any JSON value, else its text; null when there is none. */

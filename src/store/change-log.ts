@@ -1,12 +1,24 @@
 /**
  * herald.changes, read: one row a transaction, one line a change, written by the statement that makes the change.
- * A line names only what the change itself decides (`herald.invocation_change`, `herald.event_change`); what it is
- * about, its event, trigger, project and type, never changes and is looked up here, once for all subscribers.
+ * A line names only what the change itself decides (`herald.invocation_change`, `herald.event_change`,
+ * `recordTriggerChange`); what it is about, its event, trigger, project and type, never changes and is looked up here,
+ * once for all subscribers.
  */
 import { sql } from 'drizzle-orm';
 import type { InvocationStatus } from '../domain/invocation.ts';
+import {
+  contains,
+  decodeCursor,
+  encodeCursor,
+  type Position,
+  parsePosition,
+  withTransaction,
+} from '../domain/position.ts';
 import { uuidArray } from './arrays.ts';
-import type { Database } from './database.ts';
+import type { Database, Executor, Transaction } from './database.ts';
+
+/** What happened to a trigger. */
+export type TriggerChange = 'CREATED' | 'CHANGED' | 'PAUSED' | 'RESUMED' | 'DISABLED' | 'DELETED';
 
 /** One change; ids are UUIDs, statuses exact at its moment. */
 export type Change =
@@ -30,85 +42,214 @@ export type Change =
       readonly to: InvocationStatus;
       /** Number of the attempt that caused the change, if any. */
       readonly attempt: number | null;
+    }
+  | {
+      readonly kind: 'TRIGGER';
+      readonly event: null;
+      readonly trigger: string;
+      readonly project: string;
+      readonly type: string;
+      readonly change: TriggerChange;
     };
 
-export type DatedChange = Change & { readonly at: Date };
-
-/** Rows of herald.changes a read may return: beyond it subscribers are told to read the state anew. */
-const READ_SIZE = 5000;
-
-export interface ReadChanges {
-  /** A Postgres snapshot: the next read returns what became visible since. */
-  readonly position: string;
-  /** In commit order. */
-  readonly changes: readonly DatedChange[] | 'TOO_MANY';
+/** A transaction that changed something. */
+export interface Commit {
+  readonly xid: bigint;
+  /** Cursor of who has read everything before it, in commit order. */
+  readonly before: string;
+  /** Cursor of who has read it too. */
+  readonly cursor: string;
 }
 
-/** What became visible since `position`; nothing, and the position to begin at, where that is null. */
-export async function readChanges(db: Database, position: string | null): Promise<ReadChanges> {
-  if (position === null) {
-    const [row] = await db.execute<{ snapshot: string }>(sql`select pg_current_snapshot()::text as snapshot`);
-    return { position: row?.snapshot ?? '', changes: [] };
-  }
-  const rows = await db.execute<ChangeRow>(sql`
-    select pg_current_snapshot()::text as snapshot, c.at, c.entries
-      from (select) as always
-      left join lateral (
-        select c.at, c.entries, c.xid, c.id
-          from herald.changes c
-          where c.xid >= pg_snapshot_xmin(${position}::pg_snapshot)
-            and not pg_visible_in_snapshot(c.xid, ${position}::pg_snapshot)
-          order by c.xid, c.id
-          limit ${READ_SIZE + 1}
-      ) c on true
-      order by c.xid, c.id`);
-  const next = rows[0]?.snapshot ?? position;
-  if (rows.length > READ_SIZE) return { position: next, changes: 'TOO_MANY' };
-  return { position: next, changes: await readEntries(db, rows) };
+export type DatedChange = Change & { readonly at: Date; readonly commit: Commit };
+
+/** What became visible since a position. */
+export type ReadChanges =
+  | {
+      readonly kind: 'READ';
+      /** What has been read now: the next read goes on from here. */
+      readonly position: Position;
+      /** In commit order. */
+      readonly changes: readonly DatedChange[];
+      /** Whether there is more to read already. */
+      readonly more: boolean;
+    }
+  /** The log does not reach back that far, or one transaction is too large: read the state anew, go on from `now`. */
+  | { readonly kind: 'MISSED'; readonly now: Position };
+
+/** Rows of one transaction that are read at most: a program may queue thousands of events in one, call by call. */
+const MAX_ROWS = 5000;
+/** Rows that one statement reads for who looks through the log. */
+const VISITED_ROWS = 200;
+
+/** Where the log ends now. */
+export async function readPosition(db: Executor): Promise<Position> {
+  const [row] = await db.execute<{ snapshot: string }>(sql`select pg_current_snapshot()::text as snapshot`);
+  return positionOf(row?.snapshot);
 }
 
-interface ChangeRow extends Record<string, unknown> {
-  readonly snapshot: string;
-  readonly at: string;
-  /** Null on the one row that says that nothing changed. */
-  readonly entries: string | null;
-}
-
-async function readEntries(db: Database, rows: readonly ChangeRow[]): Promise<readonly DatedChange[]> {
-  const lines = rows.flatMap(({ at, entries }) =>
-    (entries ?? '')
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => ({ at: new Date(at), words: line.split(' ') })),
+/**
+ * What became visible since `position`, `rows` rows of the log at most. Prepared: the feed reads often.
+ * Transactions that were open at `position` are looked up one by one, so that one which stays open costs nothing.
+ */
+export async function readChanges(db: Database, position: Position, rows: number): Promise<ReadChanges> {
+  const found = await db.$client.unsafe<LogRow[]>(
+    READ,
+    [`{${position.open.join(',')}}`, String(position.end), rows + 1],
+    { prepare: true },
   );
-  const subjects = await readSubjects(db, [...new Set(lines.map(({ words }) => words[1] ?? ''))]);
-  return lines.flatMap(({ at, words }) => {
+  const now = positionOf(found[0]?.snapshot);
+  const horizon = positionOf(found[0]?.horizon);
+  // A position ahead of us is of another history of the database, e.g. from before a restore.
+  if (!contains(position, horizon) || position.end > now.end) return { kind: 'MISSED', now };
+  const read = found.flatMap(({ xid, id, at, entries }): readonly ChangeRow[] =>
+    xid === null ? [] : [{ xid, id, at, entries }],
+  );
+  const cut = read.length > rows ? read.at(-1)?.xid : undefined;
+  const whole = read.filter(({ xid }) => xid !== cut);
+  if (cut !== undefined && whole.length === 0) {
+    return rows < MAX_ROWS ? readChanges(db, position, MAX_ROWS) : { kind: 'MISSED', now };
+  }
+  const { entries, end } = inCommitOrder(position, now, whole);
+  return {
+    kind: 'READ',
+    position: cut === undefined ? now : end,
+    changes: await readEntries(db, entries),
+    more: cut !== undefined,
+  };
+}
+
+/** Calls `visit` for every change since `cursor`, in order. False where the log does not reach back that far. */
+export async function visitChangesSince(
+  db: Database,
+  cursor: string,
+  visit: (change: DatedChange) => void,
+): Promise<boolean> {
+  let position = decodeCursor(cursor);
+  for (let more = true; more && position !== null; ) {
+    const read = await readChanges(db, position, VISITED_ROWS);
+    if (read.kind === 'MISSED') return false;
+    read.changes.forEach(visit);
+    ({ position, more } = read);
+  }
+  return position !== null;
+}
+
+const READ = `
+  select s.snapshot, s.horizon, c.xid, c.id, c.at, c.entries
+    from (
+      select pg_current_snapshot()::text as snapshot,
+          (select m.snapshot from herald.change_marks m order by m.at limit 1) as horizon
+    ) s
+    left join lateral (
+      select * from (
+        (select c.xid, c.id, c.at, c.entries from herald.changes c
+          where c.xid = any($1::xid8[])
+          order by c.xid, c.id
+          limit $3)
+        union all
+        (select c.xid, c.id, c.at, c.entries from herald.changes c
+          where c.xid >= $2::xid8 and c.xid < pg_snapshot_xmax(pg_current_snapshot())
+          order by c.xid, c.id
+          limit $3)
+      ) both_kinds
+      order by xid, id
+      limit $3
+    ) c on true
+    order by c.xid, c.id`;
+
+type LogRow = { readonly snapshot: string; readonly horizon: string } & (
+  | ChangeRow
+  // The one row that says that nothing changed.
+  | { readonly xid: null; readonly id: null; readonly at: null; readonly entries: null }
+);
+
+interface ChangeRow {
+  readonly xid: string;
+  readonly id: string;
+  readonly at: string;
+  readonly entries: string;
+}
+
+function positionOf(snapshot: string | undefined): Position {
+  const position = parsePosition(snapshot ?? '');
+  if (position === null) throw new Error(`the database answered ${snapshot} for a snapshot`);
+  return position;
+}
+
+interface Entry {
+  readonly at: Date;
+  readonly commit: Commit;
+  readonly words: readonly string[];
+}
+
+/**
+ * Row numbers are drawn while the rows that a change is about are locked, so they order transactions that met, which
+ * transaction ids do not: a transaction that waited for another one may be the older of the two.
+ */
+function inCommitOrder(since: Position, now: Position, rows: readonly ChangeRow[]) {
+  const transactions = [...Map.groupBy(rows, ({ xid }) => xid).values()]
+    .map((own) => ({ xid: BigInt(own[0]?.xid ?? 0), last: BigInt(own.at(-1)?.id ?? 0), rows: own }))
+    .sort((a, b) => (a.last < b.last ? -1 : 1));
+  const unread = new Set([...now.open, ...transactions.map(({ xid }) => xid)]);
+  const entries: Entry[] = [];
+  let end = since;
+  let before = encodeCursor(since);
+  for (const { xid, rows: own } of transactions) {
+    unread.delete(xid);
+    end = withTransaction(end, xid, [...unread]);
+    const commit = { xid, before, cursor: encodeCursor(end) };
+    before = commit.cursor;
+    for (const row of own) {
+      const at = new Date(row.at);
+      for (const line of row.entries.split('\n')) {
+        if (line !== '') entries.push({ at, commit, words: line.split(' ') });
+      }
+    }
+  }
+  return { entries, end };
+}
+
+async function readEntries(db: Database, entries: readonly Entry[]): Promise<readonly DatedChange[]> {
+  const subjects = await readSubjects(db, [...new Set(entries.map(({ words }) => words[1] ?? ''))]);
+  return entries.flatMap(({ at, commit, words }) => {
     const change = toChange(words, subjects);
-    return change === null ? [] : [{ ...change, at }];
+    return change === null ? [] : [{ ...change, at, commit }];
   });
 }
 
-/** Null where retention has removed what the change was about. */
+/** Null where retention has removed what the change was about, and for lines of a later release. */
 function toChange(words: readonly string[], subjects: ReadonlyMap<string, Subject>): Change | null {
   const [kind, id = '', ...rest] = words;
   const subject = subjects.get(id);
   if (subject === undefined) return null;
   const { event, project, type, trigger } = subject;
-  if (kind === 'E') {
-    return { kind: 'EVENT_QUEUED', event, project, type, invocations: Number(rest[0]) };
+  if (kind === 'T') {
+    return { kind: 'TRIGGER', event: null, trigger: id, project, type, change: rest[0] as TriggerChange };
   }
-  const [from, to, attempt] = rest;
-  return {
-    ...{ kind: 'INVOCATION', event, invocation: id, trigger: trigger ?? '', project, type },
-    from: from === '-' ? null : (from as InvocationStatus),
-    to: to as InvocationStatus,
-    attempt: attempt === '-' ? null : Number(attempt),
-  };
+  if (event === null) return null;
+  switch (kind) {
+    case 'E':
+      return { kind: 'EVENT_QUEUED', event, project, type, invocations: Number(rest[0]) };
+    case 'I': {
+      const [from, to, attempt] = rest;
+      return {
+        ...{ kind: 'INVOCATION', event, invocation: id, trigger: trigger ?? '', project, type },
+        from: from === '-' ? null : (from as InvocationStatus),
+        to: to as InvocationStatus,
+        attempt: attempt === '-' ? null : Number(attempt),
+      };
+    }
+    default:
+      return null;
+  }
 }
 
-interface Subject extends Record<string, unknown> {
-  readonly event: string;
-  /** Null where the subject is the event itself. */
+interface Subject {
+  readonly id: string;
+  /** Null where the subject is a trigger. */
+  readonly event: string | null;
+  /** Null where the subject is an event. */
   readonly trigger: string | null;
   readonly project: string;
   readonly type: string;
@@ -116,14 +257,29 @@ interface Subject extends Record<string, unknown> {
 
 async function readSubjects(db: Database, ids: readonly string[]): Promise<ReadonlyMap<string, Subject>> {
   if (ids.length === 0) return new Map();
-  const rows = await db.execute<Subject & { id: string }>(sql`
-    select i.id, i.event_id as event, i.trigger_id as trigger, e.project, e.type
-      from herald.invocations i
-      join herald.events e on e.id = i.event_id
-      where i.id = any(${uuidArray(ids)}::uuid[])
-    union all
-    select e.id, e.id, null, e.project, e.type
-      from herald.events e
-      where e.id = any(${uuidArray(ids)}::uuid[])`);
+  const rows = await db.$client.unsafe<Subject[]>(READ_SUBJECTS, [uuidArray(ids)], { prepare: true });
   return new Map(rows.map((row) => [row.id, row]));
+}
+
+const READ_SUBJECTS = `
+  select i.id, i.event_id as event, i.trigger_id as trigger, e.project, e.type
+    from herald.invocations i
+    join herald.events e on e.id = i.event_id
+    where i.id = any($1::uuid[])
+  union all
+  select e.id, e.id, null, e.project, e.type from herald.events e where e.id = any($1::uuid[])
+  union all
+  select t.id, null, t.id, t.project, t.type from herald.triggers t where t.id = any($1::uuid[])`;
+
+/** Writes that a trigger changed, and announces it, in the transaction of the change. */
+export async function recordTriggerChange(
+  tx: Transaction,
+  triggerId: string,
+  change: TriggerChange,
+): Promise<void> {
+  await tx.execute(sql`
+    with recorded as (
+      insert into herald.changes (entries) values (${`T ${triggerId} ${change}\n`})
+    )
+    select herald.announce()`);
 }

@@ -1,192 +1,166 @@
 /**
  * The live feed: what has changed, in commit order, to every subscriber of this process, whichever process changed it.
- * Position is a Postgres snapshot: each read returns exactly the rows that became visible since the one before, so a
- * transaction that commits late is not skipped (a sequence number would skip it) and holds nobody up.
+ * One read after each announcement serves all: it goes into a window of the latest changes, through which each
+ * subscriber moves at its own pace. Who resumes from a cursor, or fell out of the window, reads the log itself until it
+ * is back in. So no subscriber has a buffer, and a slow one costs nobody anything.
  */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Position } from '../domain/position.ts';
 import type { Announcements } from './announcements.ts';
-import { type DatedChange, readChanges } from './change-log.ts';
+import { readChanges, readPosition } from './change-log.ts';
+import { createChangeWindow } from './change-window.ts';
 import type { Database } from './database.ts';
-
-export interface WatchOptions<T> {
-  /** Items to begin with, read after the subscription stands, so that nothing falls between; read again after a miss. */
-  readonly start: () => Promise<Selection<T>>;
-  /** What the subscriber gets to see of some changes. Called one batch after the other. */
-  readonly select: (changes: readonly DatedChange[]) => Promise<Selection<T>>;
-  /** Tells the subscriber that updates were missed: it read too slowly, or too much happened at once. */
-  readonly missed: () => T;
-}
-
-export interface Selection<T> {
-  readonly items: readonly T[];
-  /** Whether the subscription ends after these items. */
-  readonly done?: boolean;
-}
+import { createSubscription, type Source, type WatchIterator, type WatchOptions } from './subscription.ts';
 
 export interface ChangeFeed {
   /** Live items until the caller stops reading (`return()`), `select` says done, or the feed closes. */
-  watch<T>(options: WatchOptions<T>): AsyncIterableIterator<T>;
+  watch<T>(options: WatchOptions<T>): WatchIterator<T>;
+  /** Tells that something happened, but not what; and that the feed closes. Returns what ends it. */
+  hear(hearer: Hearer): () => void;
   /** Completes every subscription. */
   close(): void;
 }
 
-/** Items a slow subscriber may have waiting before they are dropped and it is told so. */
-const BUFFER_SIZE = 1000;
+export interface Hearer {
+  readonly heard: () => void;
+  readonly ended: () => void;
+}
+
+/** Rows of the log that one read of the feed returns. */
+const FEED_ROWS = 1000;
+/** The same for a subscriber that reads for itself, some of which may do so at once. */
+const OWN_ROWS = 20;
+const OWN_READERS = 3;
+/** While announcements come in numbers, so many ms are gathered: a tenth of the lag nobody notices, half the reads. */
+const GATHER_MS = 4;
 const RETRY_MS = 500;
+/** An announcement may be lost without a sign, e.g. on a half-open connection: look this often anyway, in ms. */
+const POLL_MS = 2000;
 
 export function createChangeFeed(db: Database, announcements: Announcements): ChangeFeed {
-  const subscribers = new Set<Subscriber>();
-  let position: string | null = null;
+  const window = createChangeWindow();
+  const subscriptions = new Set<{ wake(): void; end(): void }>();
+  const hearers = new Set<Hearer>();
+  const readOwn = createTurns(OWN_READERS);
   let reading = false;
   let behind = false;
-  /** Those who came while a read was under way: they begin after the next one. */
-  let newcomers: Subscriber[] = [];
+  let closed = false;
+  let lastReadAt = Number.NEGATIVE_INFINITY;
+  /** Those who wait for a read that begins after they came. */
+  let waiting: ((place: { index: number; position: Position }) => void)[] = [];
+
+  const isWatched = (): boolean => subscriptions.size + hearers.size > 0;
 
   /** Reads up to now; calls that come meanwhile share one further read. */
   async function read(): Promise<void> {
     behind = true;
     if (reading) return;
     reading = true;
-    while (behind && subscribers.size > 0) {
+    while (behind && isWatched()) {
+      const sinceMs = performance.now() - lastReadAt;
+      if (sinceMs < GATHER_MS) await pause(GATHER_MS - sinceMs);
       behind = false;
-      const beginning = newcomers;
-      newcomers = [];
-      // While the database is away subscribers wait; the snapshot position lets nothing be skipped afterwards.
+      const served = waiting;
+      waiting = [];
+      // While the database is away subscribers wait; the position lets nothing be skipped afterwards.
       try {
-        await readOnce();
-        for (const subscriber of beginning) subscriber.begin();
+        lastReadAt = performance.now();
+        const position = await readOnce();
+        for (const resolve of served) resolve({ index: window.end(), position });
       } catch {
         behind = true;
-        newcomers = [...beginning, ...newcomers];
+        waiting = [...served, ...waiting];
         await pause(RETRY_MS, undefined, { ref: false });
       }
     }
     reading = false;
+    if (!isWatched()) window.forget();
   }
 
-  async function readOnce(): Promise<void> {
-    const since = position;
-    const read = await readChanges(db, since);
-    position = read.position;
-    if (since === null) return;
-    const { changes } = read;
-    for (const subscriber of subscribers) {
-      if (changes === 'TOO_MANY') subscriber.miss();
-      else if (changes.length > 0) subscriber.take(changes);
+  async function readOnce(): Promise<Position> {
+    const since = window.position();
+    if (since === null) {
+      const start = await readPosition(db);
+      window.begin(start);
+      return start;
     }
+    const found = await readChanges(db, since, FEED_ROWS);
+    if (found.kind === 'MISSED') {
+      window.begin(found.now);
+      tell();
+      return found.now;
+    }
+    window.add({ changes: found.changes, position: found.position });
+    if (found.more) behind = true;
+    if (found.changes.length > 0) tell();
+    return found.position;
+  }
+
+  function tell(): void {
+    for (const subscription of subscriptions) subscription.wake();
+    for (const { heard } of hearers) heard();
   }
 
   const deafen = announcements.hear(() => {
-    if (subscribers.size > 0) void read();
+    if (isWatched()) void read();
   });
+  const polling = setInterval(() => {
+    if (isWatched() && performance.now() - lastReadAt > POLL_MS / 2) void read();
+  }, POLL_MS).unref();
+
+  const source: Source = {
+    settle: () =>
+      new Promise((resolve) => {
+        waiting.push(resolve);
+        void read();
+      }),
+    batch: (index) => window.batch(index),
+    find: (position) => window.find(position),
+    latest: () => window.latest(),
+    read: (position) => readOwn(() => readChanges(db, position, OWN_ROWS)),
+  };
 
   return {
-    watch(options) {
-      // Nobody watched until now: what changed meanwhile is no concern of the first one to come.
-      if (subscribers.size === 0) position = null;
-      const { subscriber, iterator } = createSubscriber(options, () => subscribers.delete(subscriber));
-      subscribers.add(subscriber);
-      // A read fixes the position; the start items are read after it.
-      newcomers.push(subscriber);
-      void read();
+    watch<T>(options: WatchOptions<T>) {
+      const { iterator, ...subscription } = createSubscription<T>(source, options, () =>
+        subscriptions.delete(subscription),
+      );
+      if (closed) subscription.end();
+      else subscriptions.add(subscription);
       return iterator;
     },
+    hear(hearer) {
+      if (closed) {
+        hearer.ended();
+        return () => {};
+      }
+      hearers.add(hearer);
+      void read();
+      return () => hearers.delete(hearer);
+    },
     close() {
+      closed = true;
       deafen();
-      for (const subscriber of subscribers) subscriber.end();
+      clearInterval(polling);
+      for (const subscription of [...subscriptions]) subscription.end();
+      for (const { ended } of [...hearers]) ended();
     },
   };
 }
 
-interface Subscriber {
-  begin(): void;
-  take(changes: readonly DatedChange[]): void;
-  miss(): void;
-  end(): void;
-}
-
-function createSubscriber<T>(options: WatchOptions<T>, leave: () => void) {
-  const ready: T[] = [];
-  let waitingReader: PromiseWithResolvers<IteratorResult<T>> | null = null;
-  let failure: unknown = null;
-  let ended = false;
-  let work = Promise.resolve();
-  let queuedBatches = 0;
-  let restarting = false;
-
-  const finish = (): void => {
-    if (ended) return;
-    ended = true;
-    leave();
-    waitingReader?.resolve({ done: true, value: undefined });
-    waitingReader = null;
-  };
-
-  const deliver = ({ items, done = false }: Selection<T>): void => {
-    for (const item of items) {
-      if (ended) return;
-      if (waitingReader !== null) {
-        waitingReader.resolve({ done: false, value: item });
-        waitingReader = null;
-      } else if (ready.push(item) > BUFFER_SIZE) {
-        ready.splice(0, ready.length, options.missed());
-      }
+/** Lets `size` of those who ask work at once, in the order in which they came. */
+function createTurns(size: number) {
+  let free = size;
+  const line: (() => void)[] = [];
+  return async <T>(work: () => Promise<T>): Promise<T> => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => line.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = line.shift();
+      if (next === undefined) free++;
+      else next();
     }
-    if (done) finish();
   };
-
-  /** One after the other, so that items keep the order of the changes. */
-  const enqueue = (select: () => Promise<Selection<T>>): void => {
-    queuedBatches++;
-    work = work.then(async () => {
-      queuedBatches--;
-      if (ended) return;
-      try {
-        deliver(await select());
-      } catch (error) {
-        failure = error;
-        waitingReader?.reject(error);
-        waitingReader = null;
-        finish();
-      }
-    });
-  };
-
-  const subscriber: Subscriber = {
-    begin: () => enqueue(options.start),
-    take: (changes) => {
-      if (queuedBatches < BUFFER_SIZE) enqueue(() => options.select(changes));
-      else subscriber.miss();
-    },
-    miss: () => {
-      ready.length = 0;
-      deliver({ items: [options.missed()] });
-      if (restarting) return;
-      restarting = true;
-      // What was missed may have been the end: look at the state again.
-      enqueue(() => {
-        restarting = false;
-        return options.start();
-      });
-    },
-    end: finish,
-  };
-
-  const iterator: AsyncIterableIterator<T> = {
-    [Symbol.asyncIterator]: () => iterator,
-    async next() {
-      const item = ready.shift();
-      if (item !== undefined) return { done: false, value: item };
-      if (failure !== null) throw failure;
-      if (ended) return { done: true, value: undefined };
-      waitingReader ??= Promise.withResolvers<IteratorResult<T>>();
-      return waitingReader.promise;
-    },
-    async return() {
-      ready.length = 0;
-      finish();
-      return { done: true, value: undefined };
-    },
-  };
-  return { subscriber, iterator };
 }

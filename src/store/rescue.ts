@@ -130,6 +130,14 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
         join given_back g on g.id = j.id
         having count(*) > 0
     ),
+    tallied as (
+      insert into herald.tallies (trigger_id, attempts, attempts_failed, retries, failed)
+      select
+          j.trigger_id, count(*), count(*), count(*) filter (where j.number > 1),
+          count(*) filter (where j.number >= j.attempts_allowed)
+        from judged j
+        group by j.trigger_id
+    ),
     freed as (
       update graphile_worker._private_jobs j
         set

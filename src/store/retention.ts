@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import { pruneApiKeys } from './api-keys.ts';
 import { AUDIT_KEPT_DAYS, pruneAudit } from './audit.ts';
 import type { Database } from './database.ts';
+import { pruneStats } from './stats-fold.ts';
 
 /** How long the change log is kept: subscribers that were away for longer read the state anew. */
 export const CHANGES_KEPT_MINUTES = 60;
@@ -14,7 +15,9 @@ const BATCH = 1000;
 /** Removes what is too old, in short statements, until nothing is left of it. `days` is how long events are kept. */
 export async function prune(db: Database, days: number): Promise<void> {
   const removals = [
-    pruneLogs,
+    pruneChanges,
+    pruneKeys,
+    pruneStats,
     pruneApiKeys,
     (on: Database) => pruneAudit(on, oldestKept(AUDIT_KEPT_DAYS)),
     (on: Database) => pruneEvents(on, days),
@@ -26,20 +29,51 @@ export async function prune(db: Database, days: number): Promise<void> {
   }
 }
 
-/** Removes old rows of the change log and outlived idempotency keys. Returns how many. */
-async function pruneLogs(db: Database): Promise<number> {
+/**
+ * Removes what had committed an hour ago from the change log. When a row was written does not say that: its transaction
+ * may have committed just now. So a mark is kept of where the log stood each minute; the oldest one tells readers how
+ * far back the log is complete, in the statement that removes the rows. Returns how many were removed.
+ */
+async function pruneChanges(db: Database): Promise<number> {
   const [row] = await db.execute<{ count: number }>(sql`
-    with old_changes as (
-      delete from herald.changes c
-        where c.id in (
-          select id from herald.changes
-            where at < now() - make_interval(mins => ${CHANGES_KEPT_MINUTES})
-            order by at
-            limit ${BATCH}
-        )
-        returning 1
+    with marked as (
+      insert into herald.change_marks (at)
+      select now() where not exists (
+        select from herald.change_marks m where m.at > now() - interval '50 seconds')
     ),
-    old_keys as (
+    -- Marks ahead of the server come from another one, by way of a backup; so do rows.
+    foreign_marks as (
+      delete from herald.change_marks m
+        where pg_snapshot_xmax(m.snapshot::pg_snapshot) > pg_snapshot_xmax(pg_current_snapshot())
+    ),
+    horizon as materialized (
+      select m.at, m.snapshot::pg_snapshot as snapshot from herald.change_marks m
+        where m.at <= now() - make_interval(mins => ${CHANGES_KEPT_MINUTES})
+          and pg_snapshot_xmax(m.snapshot::pg_snapshot) <= pg_snapshot_xmax(pg_current_snapshot())
+        order by m.at desc
+        limit 1
+    ),
+    old_marks as (
+      delete from herald.change_marks m using horizon h where m.at < h.at
+    ),
+    old_changes as (
+      delete from herald.changes c
+        where c.id = any(array(
+            select o.id from herald.changes o, horizon h
+              where o.xid < pg_snapshot_xmax(h.snapshot) and pg_visible_in_snapshot(o.xid, h.snapshot)
+              order by o.xid, o.id
+              limit ${BATCH}))
+          or c.xid >= pg_snapshot_xmax(pg_current_snapshot())
+        returning 1
+    )
+    select count(*)::int as count from old_changes`);
+  return row?.count ?? 0;
+}
+
+/** Removes outlived idempotency keys. Returns how many. */
+async function pruneKeys(db: Database): Promise<number> {
+  const [row] = await db.execute<{ count: number }>(sql`
+    with old_keys as (
       delete from herald.idempotency_keys k
         where (k.project, k.key) in (
           select project, key from herald.idempotency_keys
@@ -49,7 +83,7 @@ async function pruneLogs(db: Database): Promise<number> {
         )
         returning 1
     )
-    select (select count(*)::int from old_changes) + (select count(*)::int from old_keys) as count`);
+    select count(*)::int as count from old_keys`);
   return row?.count ?? 0;
 }
 

@@ -310,10 +310,114 @@ export const changes = herald.table(
     id: bigint({ mode: 'bigint' }).primaryKey().generatedAlwaysAsIdentity(),
     xid: xid8().notNull().default(sql`pg_current_xact_id()`),
     at: timestamptz().notNull().default(sql`now()`),
-    /** JSON array of `Change` (changes.ts). */
+    /** A line for each change (change-log.ts). */
     entries: text().notNull(),
   },
-  (table) => [index('changes_by_transaction').on(table.xid, table.id), index('changes_by_time').on(table.at)],
+  (table) => [index('changes_by_transaction').on(table.xid, table.id)],
+);
+
+/** Where the change log stood at some moments. What is in the oldest of them may have been removed from the log. */
+export const changeMarks = herald.table('change_marks', {
+  at: timestamptz().primaryKey().default(sql`now()`),
+  /** A Postgres snapshot. */
+  snapshot: text().notNull().default(sql`pg_current_snapshot()::text`),
+});
+
+/**
+ * What transactions did, to be counted: one row for each trigger and transaction, added by whoever does it, so that
+ * nobody waits for anybody. A worker folds them into `stats` and `trigger_counts` every few seconds (stats.ts).
+ */
+export const tallies = herald.table('tallies', {
+  triggerId: uuid('trigger_id').notNull(),
+  at: timestamptz().notNull().default(sql`now()`),
+  /** Events that matched the trigger. */
+  events: integer().notNull().default(0),
+  attempts: integer().notNull().default(0),
+  attemptsFailed: integer('attempts_failed').notNull().default(0),
+  retries: integer().notNull().default(0),
+  succeeded: integer().notNull().default(0),
+  failed: integer().notNull().default(0),
+  /** Of the attempts, in ms. */
+  durations: real().array(),
+  /** From due to success, in ms. */
+  latencies: real().array(),
+  /** By how much the numbers of invocations in these states changed. */
+  pending: integer().notNull().default(0),
+  held: integer().notNull().default(0),
+  running: integer().notNull().default(0),
+  retrying: integer().notNull().default(0),
+  deadLetters: integer('dead_letters').notNull().default(0),
+});
+
+/** The same for events: a row for each project, type and transaction. */
+export const eventTallies = herald.table('event_tallies', {
+  project: text().notNull(),
+  type: text().notNull(),
+  at: timestamptz().notNull(),
+  count: integer().notNull(),
+});
+
+/** Numbers of a span of time, of everything (`scope` is ''), a project (`project/…`) or a trigger (`trigger/…`). */
+export const stats = herald.table(
+  'stats',
+  {
+    scope: text().notNull(),
+    /** Length of the span in minutes. */
+    grain: smallint().notNull(),
+    start: timestamptz().notNull(),
+    events: bigint({ mode: 'number' }).notNull(),
+    attempts: bigint({ mode: 'number' }).notNull(),
+    attemptsFailed: bigint('attempts_failed', { mode: 'number' }).notNull(),
+    retries: bigint({ mode: 'number' }).notNull(),
+    succeeded: bigint({ mode: 'number' }).notNull(),
+    failed: bigint({ mode: 'number' }).notNull(),
+    /** Histograms (domain/histogram.ts). */
+    durations: text().notNull(),
+    latencies: text().notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.scope, table.grain, table.start] }),
+    index('stats_by_age').on(table.grain, table.start),
+  ],
+);
+
+/** How many invocations of each trigger are in which unfinished state, or FAILED. */
+export const triggerCounts = herald.table('trigger_counts', {
+  triggerId: uuid('trigger_id').primaryKey(),
+  pending: bigint({ mode: 'number' }).notNull(),
+  held: bigint({ mode: 'number' }).notNull(),
+  running: bigint({ mode: 'number' }).notNull(),
+  retrying: bigint({ mode: 'number' }).notNull(),
+  deadLetters: bigint('dead_letters', { mode: 'number' }).notNull(),
+});
+
+/** Event types that were seen, each once. */
+export const eventTypes = herald.table(
+  'event_types',
+  {
+    project: text().notNull(),
+    type: text().notNull(),
+    lastSeenAt: timestamptz('last_seen_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.project, table.type] }),
+    index('event_types_by_age').on(table.lastSeenAt),
+  ],
+);
+
+/** Events of a type in an hour. */
+export const eventTypeHours = herald.table(
+  'event_type_hours',
+  {
+    project: text().notNull(),
+    type: text().notNull(),
+    hour: timestamptz().notNull(),
+    count: bigint({ mode: 'number' }).notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.project, table.type, table.hour] }),
+    index('event_type_hours_by_age').on(table.hour),
+  ],
 );
 
 /** First answers, to repeat when the same call comes again. */
@@ -378,6 +482,9 @@ export const workers = herald.table('workers', {
   startedAt: timestamptz('started_at').notNull().default(sql`now()`),
   /** When it last reported in. */
   heartbeatAt: timestamptz('heartbeat_at').notNull().default(sql`now()`),
+  /** Attempts in flight when it last reported in, and at most. */
+  running: integer().notNull().default(0),
+  concurrency: integer().notNull().default(0),
 });
 
 /** Credentials for programs. Of the key itself only its SHA-256 is kept. */

@@ -13,6 +13,8 @@ export interface Settlement {
   /** How many attempts were recorded when the delivery was loaded: the fence against a late result. */
   readonly attemptsBefore: number;
   readonly decision: Decision | { readonly kind: 'HOLD' };
+  /** When the event was due, in epoch milliseconds, for the statistics of success; absent where it is not known. */
+  readonly dueAtMs?: number;
   readonly attempt: (AttemptRequest & { readonly outcome: Outcome }) | null;
 }
 
@@ -125,6 +127,7 @@ const COLUMNS: readonly Column[] = [
   { name: 'reason', type: 'text', of: ({ decision: d }) => (d.kind === 'GIVE_UP' ? d.reason : null) },
   { name: 'delay', type: 'float8', of: ({ decision: d }) => (d.kind === 'RETRY' ? d.delaySeconds : null) },
   { name: 'by_queue', type: 'boolean', of: ({ decision: d }) => d.kind === 'RETRY' && d.by === 'QUEUE' },
+  { name: 'due', type: 'float8', of: ({ dueAtMs }) => dueAtMs },
   { name: 'attempt_id', type: 'uuid', of: ({ attempt }) => attempt?.id },
   { name: 'cause', type: 'text', of: ({ attempt }) => attempt?.cause },
   { name: 'error_code', type: 'text', of: ({ attempt }) => attempt?.outcome.errorCode },
@@ -173,7 +176,7 @@ const SETTLE = `
     ),
     found as materialized (
       select
-          g.*, g.attempt_id is not null as attempted, i.status as previous,
+          g.*, g.attempt_id is not null as attempted, i.trigger_id, i.status as previous,
           i.next_attempt_at as planned,
           greatest(i.max_attempts - g.before - (g.attempt_id is not null)::int, 1) as jobs_left,
           case
@@ -269,6 +272,21 @@ const SETTLE = `
             case when j.attempted then j.before + 1 end), '')
         from judged j
         having count(*) > 0
+    ),
+    -- Numbers for the statistics (stats.ts): one row a trigger, whatever the size of the batch.
+    tallied as (
+      insert into herald.tallies (
+        trigger_id, attempts, attempts_failed, retries, succeeded, failed, durations, latencies)
+      select
+          j.trigger_id, count(j.attempt_id), count(j.error_code),
+          count(*) filter (where j.attempted and j.before > 0),
+          count(*) filter (where j.status = 'SUCCEEDED' and j.previous <> 'SUCCEEDED'),
+          count(*) filter (where j.status = 'FAILED' and j.previous <> 'FAILED'),
+          array_agg(j.total_ms) filter (where j.total_ms is not null),
+          array_agg(extract(epoch from j.moment)::float8 * 1000 - j.due)
+            filter (where j.status = 'SUCCEEDED' and j.previous <> 'SUCCEEDED' and j.due is not null)
+        from judged j
+        group by j.trigger_id
     ),
     announced as (
       select herald.announce((select min(j.next_attempt_at) from judged j))

@@ -2,6 +2,7 @@
 import { and, asc, eq, ilike, inArray, isNull, or, type SQL, sql } from 'drizzle-orm';
 import type { TriggerStatus } from '../domain/trigger.ts';
 import { uuidArray } from './arrays.ts';
+import { recordTriggerChange, type TriggerChange } from './change-log.ts';
 import type { Executor, Transaction } from './database.ts';
 import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
 import { projects, signingKeys, triggers } from './schema.ts';
@@ -25,6 +26,7 @@ export async function ensureProject(tx: Transaction, name: string): Promise<void
 export async function insertTrigger(tx: Transaction, row: NewTriggerRow): Promise<TriggerRow> {
   const [inserted] = await tx.insert(triggers).values(row).returning();
   if (inserted === undefined) throw new Error('inserting a trigger returned no row');
+  await recordTriggerChange(tx, inserted.id, 'CREATED');
   return inserted;
 }
 
@@ -54,8 +56,20 @@ export async function updateTrigger(
     .where(eq(triggers.id, id))
     .returning();
   if (row === undefined) throw new Error(`trigger ${id} vanished while its row was locked`);
+  await recordTriggerChange(tx, id, changeOf(changes));
   return row;
 }
+
+function changeOf({ status, deletedAt }: Partial<NewTriggerRow>): TriggerChange {
+  if (deletedAt != null) return 'DELETED';
+  return status === undefined ? 'CHANGED' : CHANGE_TO[status];
+}
+
+const CHANGE_TO: Readonly<Record<TriggerStatus, TriggerChange>> = {
+  ACTIVE: 'RESUMED',
+  PAUSED: 'PAUSED',
+  DISABLED: 'DISABLED',
+};
 
 /** Triggers by id, deleted ones included, in any order; missing ones are absent. */
 export async function findTriggers(db: Executor, ids: readonly string[]): Promise<readonly TriggerRow[]> {

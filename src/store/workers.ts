@@ -6,7 +6,7 @@
 import { hostname } from 'node:os';
 import { sql } from 'drizzle-orm';
 import type postgres from 'postgres';
-import type { Database } from './database.ts';
+import type { Database, Executor } from './database.ts';
 
 /** The advisory lock of a process is the hash of this and its pool id. */
 export const LOCK_NAME = 'herald worker ';
@@ -31,12 +31,25 @@ export interface Beat {
   readonly peers: readonly Sighting[];
 }
 
+/** What a pool is doing, for people. */
+export interface Load {
+  /** Attempts in flight. */
+  readonly running: number;
+  /** Attempts that may be in flight. */
+  readonly concurrency: number;
+}
+
 /**
  * Reports in for `own` pools and looks at all others, in one statement on the single connection of `client`. Takes the
  * locks of pools that this session does not hold yet, or lost with its connection.
  */
-export async function beat(client: postgres.Sql, own: readonly string[]): Promise<Beat> {
+export async function beat(
+  client: postgres.Sql,
+  own: readonly string[],
+  loadOf: (poolId: string) => Load = () => ({ running: 0, concurrency: 0 }),
+): Promise<Beat> {
   const name = `${hostname()}/${process.pid}`;
+  const loads = own.map((poolId) => ({ poolId, ...loadOf(poolId) }));
   const rows = await client<(Sighting & { session: number; own: boolean; fresh: boolean; held: boolean })[]>`
     with locks as materialized (
       select classid::bigint << 32 | objid::bigint as key, bool_or(pid = pg_backend_pid()) as held
@@ -46,9 +59,12 @@ export async function beat(client: postgres.Sql, own: readonly string[]): Promis
         group by 1
     ),
     reported as (
-      insert into herald.workers (pool_id, name)
-        select pool_id, ${name} from json_array_elements_text(${JSON.stringify(own)}::text::json) as o(pool_id)
-        on conflict (pool_id) do update set heartbeat_at = clock_timestamp()
+      insert into herald.workers (pool_id, name, running, concurrency)
+        select o."poolId", ${name}, o.running, o.concurrency
+          from json_to_recordset(${JSON.stringify(loads)}::text::json)
+            as o("poolId" text, running integer, concurrency integer)
+        on conflict (pool_id) do update set
+          heartbeat_at = clock_timestamp(), running = excluded.running, concurrency = excluded.concurrency
         returning pool_id, xmax = 0 as fresh
     ),
     seen as (
@@ -101,4 +117,34 @@ export async function readNextDue(
           where j.is_available and j.priority = 0 and j.run_at > now()) as due`);
   if (row === undefined) throw new Error('reading the clock returned no row');
   return row;
+}
+
+/** A worker process, for people. */
+export interface WorkerRow extends Load {
+  readonly name: string;
+  readonly startedAt: Date;
+  readonly heartbeatAt: Date;
+}
+
+/** Processes that reported in within half a minute, after which the others take one for dead. */
+export async function listWorkers(db: Executor): Promise<readonly WorkerRow[]> {
+  const rows = await db.execute<{
+    name: string;
+    started: string;
+    beat: string;
+    running: number;
+    concurrency: number;
+  }>(sql`
+    select
+        w.name, min(w.started_at) as started, max(w.heartbeat_at) as beat, sum(w.running)::int as running,
+        max(w.concurrency) as concurrency
+      from herald.workers w
+      where w.heartbeat_at > now() - interval '30 seconds'
+      group by w.name
+      order by w.name`);
+  return rows.map(({ name, started, beat: at, running, concurrency }) => ({
+    ...{ name, running, concurrency },
+    startedAt: new Date(started),
+    heartbeatAt: new Date(at),
+  }));
 }

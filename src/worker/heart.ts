@@ -3,7 +3,7 @@ import type postgres from 'postgres';
 import type { Log } from '../log.ts';
 import { type DatabaseAddress, describeError, openClient } from '../store/database.ts';
 import type { Suspect } from '../store/rescue.ts';
-import { beat, signOff } from '../store/workers.ts';
+import { beat, type Load, signOff } from '../store/workers.ts';
 import type { Lease } from './lease.ts';
 import { createPeers } from './peers.ts';
 
@@ -16,6 +16,8 @@ export interface HeartOptions {
   readonly onChange: () => void;
   /** Peers took this pool for dead while it was stopped or cut off: its jobs are no longer its own. */
   readonly onBuried: (poolId: string) => void;
+  /** What to report of a pool. */
+  readonly loadOf: (poolId: string) => Load;
 }
 
 export interface Heart {
@@ -36,7 +38,7 @@ const HASTE_MS = 250;
 /** A beat that takes longer failed: the lease it was to renew has run out, and the connection may be half-open. */
 const BEAT_DEADLINE_MS = 3000;
 
-export function createHeart({ address, log, onDead, onChange, onBuried }: HeartOptions): Heart {
+export function createHeart({ address, log, onDead, onChange, onBuried, loadOf }: HeartOptions): Heart {
   const pools = new Map<string, Lease>();
   const known = new Set<string>();
   const peers = createPeers();
@@ -59,7 +61,7 @@ export function createHeart({ address, log, onDead, onChange, onBuried }: HeartO
   async function beatOnce(): Promise<number> {
     const own = [...pools.keys()];
     const askedAt = performance.now();
-    const { session, fresh, peers: seen } = await within(BEAT_DEADLINE_MS, beat(client, own));
+    const { session, fresh, peers: seen } = await within(BEAT_DEADLINE_MS, beat(client, own, loadOf));
     const first = lastBeatAt === Number.NEGATIVE_INFINITY;
     lastBeatAt = performance.now();
     for (const poolId of own) {

@@ -6,6 +6,7 @@ import type { Announcements } from '../store/announcements.ts';
 import { type Database, type DatabaseAddress, describeError, openWorkerPool } from '../store/database.ts';
 import { handBackJobs, rescueJobs, type Suspect } from '../store/rescue.ts';
 import { prune } from '../store/retention.ts';
+import { foldTallies } from '../store/stats-fold.ts';
 import { adoptStrays, callStrays, releaseStrays, type StrayCursor } from '../store/strays.ts';
 import { readNextDue } from '../store/workers.ts';
 import { createHeart } from './heart.ts';
@@ -37,6 +38,8 @@ const MAX_RESTART_DELAY_MS = 1000;
 const CHECK_INTERVAL_MS = 1000;
 const STRAYS_INTERVAL_MS = 30_000;
 const PRUNE_INTERVAL_MS = 60_000;
+/** Statistics read what is not folded yet row by row: some thousands of them between two folds. */
+const FOLD_INTERVAL_MS = 5000;
 /** A queue that neither fetches nor listens for this long, while the heart beats, does not recover by itself. */
 const MAX_IDLE_MS = 5000;
 /**
@@ -83,6 +86,10 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       const queue = queues.get(poolId);
       if (queue !== undefined) void drain(queue);
     },
+    loadOf: (poolId) => ({
+      running: queues.get(poolId)?.begun().length ?? 0,
+      concurrency: options.concurrency,
+    }),
   });
 
   async function startQueue(): Promise<void> {
@@ -190,6 +197,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     every(RECLAIM_INTERVAL_MS, log, reclaim),
     every(STRAYS_INTERVAL_MS, log, findStrays),
     every(PRUNE_INTERVAL_MS, log, () => prune(db, options.retentionDays)),
+    every(FOLD_INTERVAL_MS, log, () => foldTallies(db)),
   ];
 
   /** Nothing begins any more, and what has not begun goes back at once: peers need not wait for what is in flight. */

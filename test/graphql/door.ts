@@ -139,11 +139,13 @@ function counted(inner: ChangeFeed) {
         },
         async return() {
           leave();
-          return (await items.return?.()) ?? { done: true, value: undefined };
+          return items.return();
         },
+        peek: () => items.peek(),
       };
       return counting;
     },
+    hear: (hearer) => inner.hear(hearer),
     close: () => inner.close(),
   };
   return { feed, watching: () => watching };

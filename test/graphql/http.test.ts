@@ -240,12 +240,13 @@ describe('scopes', () => {
       queueEvent: '{ type: "t" }',
       queueEvents: '{ events: [{ type: "t" }] }',
     };
-    for (const { name, args } of fields('Query')) {
+    for (const { name, args, type: answer } of fields('Query')) {
       if (name === 'viewer' || name === 'server') continue;
       const given = args
         .filter(({ type }: Loose) => type.kind === 'NON_NULL')
         .map((arg: Loose) => `${arg.name}: "x"`);
-      const query = `{ ${name}${given.length > 0 ? `(${given})` : ''} { __typename } }`;
+      const selection = answer.ofType?.kind === 'SCALAR' ? '' : '{ __typename }';
+      const query = `{ ${name}${given.length > 0 ? `(${given})` : ''} ${selection} }`;
       expect(await code('nothing', query), query).toBe('FORBIDDEN');
     }
     for (const { name } of fields('Mutation')) {
@@ -255,6 +256,8 @@ describe('scopes', () => {
     for (const query of [
       'subscription { invocationUpdated { kind } }',
       'subscription { eventProgress(id: "x") { done } }',
+      'subscription { liveTail { kind } }',
+      'subscription { queueStatus { ready } }',
     ]) {
       const response = await post(door, bodyOf(query), { ...as('nothing'), accept: 'text/event-stream' });
       expect(await response.text()).toContain('FORBIDDEN');

@@ -115,6 +115,10 @@ function fill(name: string, type: GraphQLInputType, filling: Filling): unknown {
       return victim.type;
     case 'idempotencyKey':
       return victim.idempotencyKey;
+    case 'intervalMs':
+      return 1000;
+    case 'prefix':
+      return victim.type.slice(0, 3);
     case 'url':
       return 'http://127.0.0.1:9/';
     default:
@@ -166,6 +170,7 @@ const CONDITIONS = new Set([
   'at',
   'actorId',
   'search',
+  'kind',
 ]);
 
 function inputValue(

@@ -1,0 +1,79 @@
+/**
+ * Rows that subscriptions need, read once for all of them: they come by the same batch of changes at the same time, so
+ * what one asks for and what the others ask for becomes one statement.
+ */
+import type { DatedChange } from '../store/change-log.ts';
+import type { Batch } from '../store/change-window.ts';
+import type { Database } from '../store/database.ts';
+import { UNLIMITED } from './budget.ts';
+import { createLoaders, type Loaders } from './loaders.ts';
+
+type Shared = Pick<Loaders, 'event' | 'invocation' | 'trigger' | 'attempt'>;
+
+export interface LiveRows {
+  /** Rows as they are when the first subscriber comes by `batch`. */
+  of(batch: Batch): Shared;
+  /** The same for an item that was made from a batch; nothing where it was not. */
+  loadersOf(item: unknown): Partial<Shared>;
+  /**
+   * What `make` makes of a change, the same object for all who ask with the same `name`: what is answered to one
+   * subscriber can be answered to the next one.
+   */
+  item<Item extends object>(batch: Batch, change: DatedChange, name: string, make: () => Item): Item;
+  /** What `read` reads, shared by all who ask with the same `name` at the same time or a moment later. */
+  once<T>(name: string, read: () => Promise<T>): Promise<T>;
+}
+
+interface Kept {
+  readonly rows: Shared;
+  readonly items: Map<DatedChange, Map<string, object>>;
+}
+
+/** Batches whose rows are kept: events may be large, and who comes later reads them again. */
+const KEPT_BATCHES = 4;
+/** The least interval between updates of a state, in ms, less a little. */
+const MOMENT_MS = 200;
+
+export function createLiveRows(db: Database): LiveRows {
+  const kept = new Map<Batch, Kept>();
+  const batches = new WeakMap<object, Batch>();
+  const states = new Map<string, Promise<unknown>>();
+
+  function keep(batch: Batch): Kept {
+    const known = kept.get(batch);
+    if (known !== undefined) return known;
+    const { event, invocation, trigger, attempt } = createLoaders(db, UNLIMITED);
+    const entry = { rows: { event, invocation, trigger, attempt }, items: new Map() };
+    kept.set(batch, entry);
+    const [oldest] = kept.keys();
+    if (kept.size > KEPT_BATCHES && oldest !== undefined) kept.delete(oldest);
+    return entry;
+  }
+
+  return {
+    of: (batch) => keep(batch).rows,
+    loadersOf(item) {
+      const batch = typeof item === 'object' && item !== null ? batches.get(item) : undefined;
+      return batch === undefined ? {} : keep(batch).rows;
+    },
+    item<Item extends object>(batch: Batch, change: DatedChange, name: string, make: () => Item): Item {
+      const { items } = keep(batch);
+      const made = items.get(change) ?? new Map<string, object>();
+      items.set(change, made);
+      // Nobody else uses the name for another kind of item.
+      const item = (made.get(name) as Item | undefined) ?? make();
+      made.set(name, item);
+      batches.set(item, batch);
+      return item;
+    },
+    once<T>(name: string, read: () => Promise<T>) {
+      const known = states.get(name) as Promise<T> | undefined;
+      if (known !== undefined) return known;
+      const state = read();
+      states.set(name, state);
+      const forget = () => states.delete(name);
+      state.then(() => setTimeout(forget, MOMENT_MS), forget);
+      return state;
+    },
+  };
+}

@@ -1,0 +1,244 @@
+/**
+ * Folds tallies into statistics. Whoever records something adds a row to a table of tallies, which nobody else
+ * touches, so recording never waits; one process at a time folds those rows into spans of minutes and hours, of which
+ * there are a few hundred for each trigger and project, whatever the number of deliveries.
+ */
+import { sql } from 'drizzle-orm';
+import { addHistograms, formatHistogram, histogramOf, parseHistogram } from '../domain/histogram.ts';
+import { addNumbers, GRAINS, NOTHING, type Numbers, SPANS, spanOf } from '../domain/stats.ts';
+import { arrayOf } from './arrays.ts';
+import { type Database, inTransaction, type Transaction } from './database.ts';
+
+/** Rows of tallies that one transaction folds. */
+const FOLD_ROWS = 5000;
+/** Transactions of one round, so that a round ends. */
+const MAX_ROUNDS = 40;
+/** Any number will do, as long as every release takes the same one. */
+const FOLD_LOCK = 4_373_252;
+/** Event types that are remembered. Types are the callers' to choose, so there must be an end to them. */
+const MAX_EVENT_TYPES = 20_000;
+/** Rows that a statement removes. */
+const BATCH = 1000;
+
+/** Scope of what concerns everything. */
+export const EVERYTHING = '';
+export const projectScope = (project: string): string => `project/${project}`;
+export const triggerScope = (id: string): string => `trigger/${id}`;
+
+/** Folds what there is; does nothing where another process is at it. */
+export async function foldTallies(db: Database): Promise<void> {
+  for (let round = 0; round < MAX_ROUNDS; round++) {
+    if ((await inTransaction(db, foldSome)) < FOLD_ROWS) return;
+  }
+}
+
+async function foldSome(tx: Transaction): Promise<number> {
+  const [lock] = await tx.execute<{ mine: boolean }>(
+    sql`select pg_try_advisory_xact_lock(${FOLD_LOCK}) as mine`,
+  );
+  if (lock?.mine !== true) return 0;
+  const tallies = await takeTallies(tx);
+  const events = await takeEventTallies(tx);
+  if (tallies.length + events.length === 0) return 0;
+  await writeStats(tx, sumUp(tallies, events));
+  return Math.max(tallies.length, events.length);
+}
+
+/** One row of tallies, or of what is folded from them. */
+export interface Tally {
+  readonly trigger: string;
+  readonly project: string;
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly numbers: Numbers;
+}
+
+interface EventTally {
+  readonly project: string;
+  readonly at: number;
+  readonly count: number;
+}
+
+export interface TallyRow extends Record<string, unknown> {
+  readonly trigger: string;
+  readonly project: string;
+  readonly at: number;
+  readonly events: number;
+  readonly attempts: number;
+  readonly attemptsFailed: number;
+  readonly retries: number;
+  readonly succeeded: number;
+  readonly failed: number;
+  readonly durations: readonly number[] | null;
+  readonly latencies: readonly number[] | null;
+}
+
+/** A row of herald.tallies `x`, with the project of its trigger `t`. */
+export const TALLY_COLUMNS = sql.raw(`
+  t.id as trigger, t.project, extract(epoch from x.at)::float8 * 1000 as at, x.events, x.attempts,
+  x.attempts_failed as "attemptsFailed", x.retries, x.succeeded, x.failed, to_json(x.durations) as durations,
+  to_json(x.latencies) as latencies`);
+
+export function toTally({ trigger, project, at, durations, latencies, ...counts }: TallyRow): Tally {
+  const { events, attempts, attemptsFailed, retries, succeeded, failed } = counts;
+  return {
+    trigger,
+    project,
+    at,
+    numbers: {
+      ...{ events, attempts, attemptsFailed, retries, succeeded, failed },
+      durations: histogramOf(durations ?? []),
+      latencies: histogramOf(latencies ?? []),
+    },
+  };
+}
+
+async function takeTallies(tx: Transaction): Promise<readonly Tally[]> {
+  const rows = await tx.execute<TallyRow>(sql`
+    with taken as materialized (
+      delete from herald.tallies x
+        where x.ctid = any(array(select l.ctid from herald.tallies l limit ${FOLD_ROWS}))
+        returning *
+    ),
+    counted as (
+      insert into herald.trigger_counts as c (trigger_id, pending, held, running, retrying, dead_letters)
+      select x.trigger_id, sum(x.pending), sum(x.held), sum(x.running), sum(x.retrying), sum(x.dead_letters)
+        from taken x
+        group by 1
+      on conflict (trigger_id) do update set
+        pending = c.pending + excluded.pending, held = c.held + excluded.held,
+        running = c.running + excluded.running, retrying = c.retrying + excluded.retrying,
+        dead_letters = c.dead_letters + excluded.dead_letters
+    )
+    select ${TALLY_COLUMNS} from taken x join herald.triggers t on t.id = x.trigger_id`);
+  return rows.map(toTally);
+}
+
+async function takeEventTallies(tx: Transaction): Promise<readonly EventTally[]> {
+  const rows = await tx.execute<{ project: string; at: number; count: number }>(sql`
+    with taken as materialized (
+      delete from herald.event_tallies x
+        where x.ctid = any(array(select l.ctid from herald.event_tallies l limit ${FOLD_ROWS}))
+        returning *
+    ),
+    seen as (
+      insert into herald.event_types as y (project, type, last_seen_at)
+      select x.project, x.type, max(x.at) from taken x group by 1, 2
+      on conflict (project, type) do update set last_seen_at = greatest(y.last_seen_at, excluded.last_seen_at)
+    ),
+    counted as (
+      insert into herald.event_type_hours as h (project, type, hour, count)
+      select x.project, x.type, date_trunc('hour', x.at), sum(x.count) from taken x group by 1, 2, 3
+      on conflict (project, type, hour) do update set count = h.count + excluded.count
+    )
+    select x.project, extract(epoch from x.at)::float8 * 1000 as at, sum(x.count)::int as count
+      from taken x
+      group by 1, 2`);
+  return rows;
+}
+
+/** A row of herald.stats. */
+interface Span {
+  readonly scope: string;
+  readonly grain: number;
+  /** Epoch milliseconds. */
+  readonly start: number;
+  readonly numbers: Numbers;
+}
+
+/** What the tallies come to, for every scope and length of span. */
+function sumUp(tallies: readonly Tally[], events: readonly EventTally[]): readonly Span[] {
+  const spans = new Map<string, Span>();
+  const add = (scope: string, at: number, numbers: Numbers): void => {
+    for (const grain of GRAINS) {
+      const start = spanOf(at, grain);
+      const key = `${grain} ${start} ${scope}`;
+      const before = spans.get(key)?.numbers ?? NOTHING;
+      spans.set(key, { scope, grain, start, numbers: addNumbers(before, numbers) });
+    }
+  };
+  for (const { trigger, project, at, numbers } of tallies) {
+    add(triggerScope(trigger), at, numbers);
+    // An event counts once, however many triggers it matched.
+    const once = { ...numbers, events: 0 };
+    add(projectScope(project), at, once);
+    add(EVERYTHING, at, once);
+  }
+  for (const { project, at, count } of events) {
+    add(projectScope(project), at, { ...NOTHING, events: count });
+    add(EVERYTHING, at, { ...NOTHING, events: count });
+  }
+  return [...spans.values()];
+}
+
+async function writeStats(tx: Transaction, spans: readonly Span[]): Promise<void> {
+  const keys = sql`unnest(
+    ${arrayOf(spans, ({ scope }) => scope)}::text[], ${arrayOf(spans, ({ grain }) => grain)}::smallint[],
+    ${arrayOf(spans, ({ start }) => new Date(start).toISOString())}::timestamptz[])`;
+  const rows = await tx.execute<{ place: number; durations: string; latencies: string }>(sql`
+    select k.place::int as place, s.durations, s.latencies
+      from ${keys} with ordinality as k(scope, grain, start, place)
+      join herald.stats s on s.scope = k.scope and s.grain = k.grain and s.start = k.start`);
+  const before = new Map(rows.map((row) => [row.place - 1, row]));
+  const histograms = (name: 'durations' | 'latencies') => {
+    const all = spans.map(({ numbers }, index) =>
+      formatHistogram(addHistograms([parseHistogram(before.get(index)?.[name] ?? ''), numbers[name]])),
+    );
+    return sql`${arrayOf(all, (text) => text)}::text[]`;
+  };
+  const column = (name: Exclude<keyof Numbers, 'durations' | 'latencies'>) =>
+    sql`${arrayOf(spans, ({ numbers }) => numbers[name])}::bigint[]`;
+  await tx.execute(sql`
+    insert into herald.stats as s (
+      scope, grain, start, events, attempts, attempts_failed, retries, succeeded, failed, durations, latencies)
+    select * from unnest(
+      ${arrayOf(spans, ({ scope }) => scope)}::text[], ${arrayOf(spans, ({ grain }) => grain)}::smallint[],
+      ${arrayOf(spans, ({ start }) => new Date(start).toISOString())}::timestamptz[],
+      ${column('events')}, ${column('attempts')}, ${column('attemptsFailed')}, ${column('retries')},
+      ${column('succeeded')}, ${column('failed')},
+      ${histograms('durations')}, ${histograms('latencies')})
+    on conflict (scope, grain, start) do update set
+      events = s.events + excluded.events, attempts = s.attempts + excluded.attempts,
+      attempts_failed = s.attempts_failed + excluded.attempts_failed, retries = s.retries + excluded.retries,
+      succeeded = s.succeeded + excluded.succeeded, failed = s.failed + excluded.failed,
+      durations = excluded.durations, latencies = excluded.latencies`);
+}
+
+/** Removes spans that no window shows any more, and event types that were not seen for long. Returns how many. */
+export async function pruneStats(db: Database): Promise<number> {
+  const kept = Object.values(SPANS).map(({ grain, count }) => ({ grain, minutes: grain * (count + 2) }));
+  const [row] = await db.execute<{ count: number }>(sql`
+    with old_spans as (
+      delete from herald.stats s
+        where s.ctid = any(array(
+          select o.ctid
+            from json_to_recordset(${JSON.stringify(kept)}::text::json) as k(grain smallint, minutes integer)
+            cross join lateral (
+              select o.ctid from herald.stats o
+                where o.grain = k.grain and o.start < now() - make_interval(mins => k.minutes)
+                limit ${BATCH}
+            ) o
+            limit ${BATCH}))
+        returning 1
+    ),
+    old_hours as (
+      delete from herald.event_type_hours h
+        where h.ctid = any(array(
+          select o.ctid from herald.event_type_hours o where o.hour < now() - interval '26 hours' limit ${BATCH}))
+        returning 1
+    ),
+    old_types as (
+      delete from herald.event_types y
+        where y.ctid = any(array(
+          select o.ctid from herald.event_types o where o.last_seen_at < now() - interval '30 days' limit ${BATCH}))
+          or y.ctid = any(array(
+            select o.ctid from herald.event_types o
+              order by o.last_seen_at desc
+              offset ${MAX_EVENT_TYPES} limit ${BATCH}))
+        returning 1
+    )
+    select greatest(
+      (select count(*) from old_spans), (select count(*) from old_hours), (select count(*) from old_types)
+    )::int as count`);
+  return row?.count ?? 0;
+}
