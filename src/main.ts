@@ -97,12 +97,15 @@ function stopOnSignals(): Promise<string> {
 }
 
 function banner(config: Config, app: Awaited<ReturnType<typeof startApp>>, tookMs: number): string {
-  const link = app.adminToken === null ? `${app.url}/graphql` : `${app.url}/graphql#token=${app.adminToken}`;
+  const token = app.adminToken === null ? '' : `#token=${app.adminToken}`;
+  const link = (path: string): string =>
+    config.roles.has('api') ? `${app.url}${path}${token}` : 'in the processes with the role api';
   const dataDir = resolve(config.dataDir);
   return `
   Herald ${VERSION} is ready after ${(tookMs / 1000).toFixed(1)} s at ${app.url}
 
-    GraphiQL   ${config.roles.has('api') ? link : 'in the processes with the role api'}
+    Console    ${link('/')}
+    GraphiQL   ${link('/graphql')}
     Token      ${tokenLine(config, app.adminToken, dataDir)}
     Database   ${app.databaseAt}
     Webhooks   ${describeEgress(config.egress)} (EGRESS, EGRESS_ALLOW_CIDRS)
