@@ -5,7 +5,7 @@ import { createDeliver } from './actions/deliver-invocation.ts';
 import { createMoves } from './actions/move-invocations.ts';
 import { createQueue } from './actions/queue-event.ts';
 import type { Config } from './config.ts';
-import { readAdminToken, readEncryptionKey } from './data-dir.ts';
+import { readAdminToken, readEncryptionKeys } from './data-dir.ts';
 import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
 import { createGraphiqlPage } from './graphql/graphiql.ts';
@@ -30,6 +30,7 @@ import { type Installation, readInstallation } from './store/installation.ts';
 import { migrate } from './store/migrate.ts';
 import { createSecretBox, type SecretBox } from './store/secrets.ts';
 import { VERSION } from './version.ts';
+import { readAuthorities } from './webhook/authorities.ts';
 import { createSender } from './webhook/send.ts';
 import { startWorker } from './worker/runner.ts';
 
@@ -62,13 +63,12 @@ export async function startApp(config: Config, log: Log): Promise<App> {
 }
 
 /** What to close, in the order it was opened. */
-type Opened = { readonly what: string; readonly close: () => Promise<unknown> | unknown }[];
+export type Opened = { readonly what: string; readonly close: () => Promise<unknown> | unknown }[];
 
 async function start(config: Config, log: Log, opened: Opened): Promise<App> {
   const adminToken =
     config.auth === 'off' ? null : (config.adminToken ?? (await readAdminToken(config.dataDir)));
-  const [firstKey, ...olderKeys] = config.encryptionKeys;
-  const secrets = createSecretBox([firstKey ?? (await readEncryptionKey(config.dataDir)), ...olderKeys]);
+  const secrets = await openSecrets(config);
 
   const database = await openPostgres(config, log, opened);
   const { address } = database;
@@ -108,13 +108,19 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
   };
 }
 
+/** The keys of the configuration, or those of the data directory. */
+export async function openSecrets({ encryptionKeys, dataDir }: Config): Promise<SecretBox> {
+  const [first, ...others] = encryptionKeys;
+  return createSecretBox(first === undefined ? await readEncryptionKeys(dataDir) : [first, ...others]);
+}
+
 interface OpenedPostgres {
   readonly address: DatabaseAddress;
   readonly at: string;
   readonly broken: Promise<string>;
 }
 
-async function openPostgres(config: Config, log: Log, opened: Opened): Promise<OpenedPostgres> {
+export async function openPostgres(config: Config, log: Log, opened: Opened): Promise<OpenedPostgres> {
   if (config.databaseUrl !== null) {
     // Without the password, which stands before the @.
     const at = config.databaseUrl.replace(/^.*?:\/\/(?:[^/]*@)?/, '').replace(/\?.*$/, '');
@@ -147,7 +153,12 @@ async function startDelivering(
     settings: BATCH_SETTINGS,
   });
   opened.push({ what: 'worker database', close: () => db.$client.end({ timeout: 5 }) });
-  const sender = createSender({ policy: config.egress, connectionsPerOrigin: config.concurrency });
+  const sender = createSender({
+    policy: config.egress,
+    connectionsPerOrigin: config.concurrency,
+    proxy: config.egressProxy,
+    ca: config.egressCaFile === null ? [] : await readAuthorities(config.egressCaFile),
+  });
   // Nothing is in flight any more, unless the worker was given up on: those attempts end with the process.
   opened.push({ what: 'sender', close: () => within(1, sender.close()) });
   const deliver = createDeliver({ db, secrets, sender, log, concurrency: config.concurrency });
@@ -217,7 +228,7 @@ async function startApi(parts: ApiParts): Promise<HttpServer> {
 }
 
 /** Closes in reverse order; one that fails does not keep the others open. */
-async function closeAll(opened: Opened, log: Log): Promise<void> {
+export async function closeAll(opened: Opened, log: Log): Promise<void> {
   for (const { what, close } of opened.splice(0).reverse()) {
     try {
       await close();

@@ -6,7 +6,9 @@
 import { ACCESS_SETTINGS, type AccessConfig, type ReadSetting, readAccess } from './config-access.ts';
 import { type EgressPolicy, isLoopbackHost } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
+import { type EgressProxy, parseProxy } from './domain/proxy.ts';
 import { oneOf, parseCidrs, parseOrigins, whole } from './parse-setting.ts';
+import { parseKeys } from './store/secrets.ts';
 
 export interface Config {
   readonly host: string;
@@ -21,6 +23,10 @@ export interface Config {
   /** Null uses the installation's own. */
   readonly eventSource: string | null;
   readonly egress: EgressPolicy;
+  /** Null connects directly. */
+  readonly egressProxy: EgressProxy | null;
+  /** PEM file of authorities to trust beside the public ones; null for none. */
+  readonly egressCaFile: string | null;
   /** First one writes; empty generates one and keeps it in dataDir. */
   readonly encryptionKeys: readonly Buffer[];
   readonly concurrency: number;
@@ -79,6 +85,17 @@ export const SETTINGS = [
     meaning: 'comma-separated networks that are allowed whatever EGRESS says, e.g. 10.1.0.0/16',
   },
   {
+    name: 'EGRESS_PROXY',
+    byDefault: '',
+    meaning:
+      'HTTP proxy that webhooks leave through, http://[user:password@]host:port; it is asked to CONNECT to the judged address',
+  },
+  {
+    name: 'EGRESS_CA_FILE',
+    byDefault: '',
+    meaning: 'PEM file of certificate authorities to trust beside the public ones',
+  },
+  {
     name: 'ENCRYPTION_KEY',
     byDefault: '',
     meaning:
@@ -135,7 +152,13 @@ export function readConfig(env: Environment): Config {
     adminToken: read('ADMIN_TOKEN', parseToken, '16 to 512 visible ASCII characters'),
     roles: read('ROLES', parseRoles, 'api, worker or api,worker'),
     eventSource: read('EVENT_SOURCE', parseSource, 'a URI reference (RFC 3986)'),
-    encryptionKeys: read('ENCRYPTION_KEY', parseKeys, 'base64 of 32 bytes'),
+    egressProxy: read('EGRESS_PROXY', optional(parseProxy), 'a URL such as http://proxy.internal:3128'),
+    egressCaFile: read('EGRESS_CA_FILE', (text) => text || null, 'a file'),
+    encryptionKeys: read(
+      'ENCRYPTION_KEY',
+      (text) => (text === '' ? [] : (parseKeys(text) ?? undefined)),
+      'base64 of 32 bytes, or several of them with commas between',
+    ),
     concurrency: read('CONCURRENCY', whole(1, 2000), 'a whole number between 1 and 2000'),
     shutdownSeconds: read('SHUTDOWN_SECONDS', whole(0, 3600), 'a whole number between 0 and 3600'),
     retentionDays: read('RETENTION_DAYS', whole(1, 3650), 'a whole number between 1 and 3650'),
@@ -165,10 +188,16 @@ export function readConfig(env: Environment): Config {
 
 /** What may be said of a wrong value: never the value of a secret. */
 function describe(name: SettingName, text: string): string {
-  return ['ADMIN_TOKEN', 'ENCRYPTION_KEY', 'DATABASE_URL', 'JWT_SECRET'].includes(name)
+  return ['ADMIN_TOKEN', 'ENCRYPTION_KEY', 'DATABASE_URL', 'JWT_SECRET', 'EGRESS_PROXY'].includes(name)
     ? 'something else'
     : JSON.stringify(text);
 }
+
+/** Null where nothing is given; a mistake where `parse` makes nothing of it. */
+const optional =
+  <T>(parse: (text: string) => T | null) =>
+  (text: string): T | null | undefined =>
+    text === '' ? null : (parse(text) ?? undefined);
 
 function parseDatabaseUrl(text: string): string | null | undefined {
   if (text === '') return null;
@@ -188,10 +217,4 @@ function parseSource(text: string): string | null | undefined {
 function parseRoles(text: string): ReadonlySet<Role> | undefined {
   const roles = text.split(',').map((role) => role.trim());
   return roles.every((role) => role === 'api' || role === 'worker') ? new Set(roles as Role[]) : undefined;
-}
-
-function parseKeys(text: string): readonly Buffer[] | undefined {
-  if (text === '') return [];
-  const keys = text.split(',').map((key) => Buffer.from(key.trim(), 'base64'));
-  return keys.every((key) => key.length === 32) ? keys : undefined;
 }

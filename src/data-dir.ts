@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chown, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { StartupError } from './domain/errors.ts';
-import { KEY_BYTES } from './store/secrets.ts';
+import { KEY_BYTES, parseKeys } from './store/secrets.ts';
 
 /** Recognisable in a leak, as GitHub's and Stripe's are. */
 const ADMIN_TOKEN_PREFIX = 'herald_admin_';
@@ -44,16 +44,16 @@ function newAdminToken(): string {
   return ADMIN_TOKEN_PREFIX + randomBytes(ADMIN_TOKEN_BYTES).toString('base64url');
 }
 
-/** The encryption key of this directory; made at the first start. */
-export async function readEncryptionKey(dataDir: string): Promise<Buffer> {
+/** The encryption keys of this directory, the first writes; one is made at the first start. */
+export async function readEncryptionKeys(dataDir: string): Promise<readonly [Buffer, ...Buffer[]]> {
   const text = await keep(dataDir, 'encryption-key', () => randomBytes(KEY_BYTES).toString('base64'));
-  const key = Buffer.from(text, 'base64');
-  if (key.length !== KEY_BYTES) {
+  const [first, ...others] = parseKeys(text) ?? [];
+  if (first === undefined) {
     throw new StartupError(
       `${join(dataDir, 'encryption-key')} should hold the base64 of ${KEY_BYTES} bytes; restore it from a backup.`,
     );
   }
-  return key;
+  return [first, ...others];
 }
 
 async function keep(dataDir: string, name: string, make: () => string): Promise<string> {

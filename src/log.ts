@@ -12,8 +12,16 @@ export function createLog(level: LogLevel): Log {
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: named },
+    serializers: { err: describe },
   });
   return (lineLevel, message, fields = {}) => logger[lineLevel](fields, message);
 }
 
 const named = (label: string) => ({ level: label });
+
+/** Of an error what says where it happened; other fields may hold data: Postgres' `detail` is the whole failing row. */
+function describe(error: unknown): LogFields | string {
+  if (!(error instanceof Error)) return String(error);
+  const { name, message, stack } = error;
+  return { type: name, code: Reflect.get(error, 'code'), message, stack };
+}

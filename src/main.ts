@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { startApp } from './app.ts';
 import type { Command, CommandCall } from './commands/command.ts';
 import { parseCommandLine } from './commands/parse.ts';
+import { reencryptCommand } from './commands/reencrypt.ts';
 import { rotateAdminTokenCommand } from './commands/rotate-admin-token.ts';
 import { type Config, readConfig, SETTINGS } from './config.ts';
 import { describeEgress } from './domain/address.ts';
@@ -24,6 +25,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     run: start,
   },
   'rotate-admin-token': rotateAdminTokenCommand,
+  reencrypt: reencryptCommand,
 };
 
 /** Exit code of a command line that was not understood. */
@@ -57,10 +59,7 @@ async function run(command: Command, call: Pick<CommandCall, 'options' | 'words'
   try {
     await command.run({ ...call, env: process.env, print: (text) => process.stdout.write(text) });
   } catch (error) {
-    const text =
-      error instanceof StartupError ? error.message : error instanceof Error ? error.stack : String(error);
-    process.stderr.write(`${text}\n`);
-    process.exit(1);
+    giveUp(error);
   }
 }
 
@@ -70,11 +69,20 @@ async function start({ env }: CommandCall): Promise<void> {
   const log = createLog(config.logLevel);
   const app = await startApp(config, log);
   process.stdout.write(banner(config, app, performance.now()));
+  // So that the console is made by the time that somebody follows the link.
+  if (config.roles.has('api')) void fetch(app.url).catch(() => {});
   const reason = await Promise.race([stopping, app.broken]);
   log('info', 'stopping', { reason });
   await app.close();
   log('info', 'stopped');
   process.exit(isSignal(reason) ? 0 : 1);
+}
+
+function giveUp(error: unknown): void {
+  const text =
+    error instanceof StartupError ? error.message : error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`${text}\n`);
+  process.exit(1);
 }
 
 /** Resolves with the first signal. A second one, a second later or more, ends the process at once. */
@@ -97,10 +105,14 @@ function stopOnSignals(): Promise<string> {
 }
 
 function banner(config: Config, app: Awaited<ReturnType<typeof startApp>>, tookMs: number): string {
-  const token = app.adminToken === null ? '' : `#token=${app.adminToken}`;
+  // Output often ends in a log: a token that was set is known to whoever set it, and is not said again.
+  const shown = config.adminToken === null ? app.adminToken : null;
+  const token = shown === null ? '' : `#token=${shown}`;
   const link = (path: string): string =>
     config.roles.has('api') ? `${app.url}${path}${token}` : 'in the processes with the role api';
   const dataDir = resolve(config.dataDir);
+  const proxy =
+    config.egressProxy === null ? '' : `, through ${config.egressProxy.host}:${config.egressProxy.port}`;
   return `
   Herald ${VERSION} is ready after ${(tookMs / 1000).toFixed(1)} s at ${app.url}
 
@@ -108,7 +120,7 @@ function banner(config: Config, app: Awaited<ReturnType<typeof startApp>>, tookM
     GraphiQL   ${link('/graphql')}
     Token      ${tokenLine(config, app.adminToken, dataDir)}
     Database   ${app.databaseAt}
-    Webhooks   ${describeEgress(config.egress)} (EGRESS, EGRESS_ALLOW_CIDRS)
+    Webhooks   ${describeEgress(config.egress)}${proxy} (EGRESS, EGRESS_ALLOW_CIDRS)
     Roles      ${[...config.roles].join(', ')}
 
 `;

@@ -23,8 +23,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   worker: ['worker', 'actions', 'store', 'domain', 'log.ts'],
   graphql: ['graphql', 'actions', 'store', 'domain', 'version.ts'],
   http: ['http', 'actions', 'store', 'domain', 'log.ts'],
-  // Ends at main.ts; what a command needs of a running Herald it asks over HTTP.
-  commands: ['commands', 'config.ts', 'data-dir.ts', 'domain', 'version.ts'],
+  // Ends at main.ts; what a command needs of a running Herald it asks over HTTP. `reencrypt` opens the database itself.
+  commands: ['commands', 'config.ts', 'data-dir.ts', 'domain', 'log.ts', 'reencrypt.ts', 'version.ts'],
 };
 
 const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));

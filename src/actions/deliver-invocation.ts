@@ -28,6 +28,7 @@ import type { Sender } from '../webhook/send.ts';
 import { createAdmission, type Turn } from './admission.ts';
 import { newSpanId, newUuid } from './ids.ts';
 import { holdTrigger } from './manage-trigger.ts';
+import { maskSecrets } from './mask-secrets.ts';
 import { createMoves } from './move-invocations.ts';
 import { createOffering } from './offering.ts';
 import { createTriggerCache, type DeliveryTrigger } from './trigger-cache.ts';
@@ -93,7 +94,8 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
   async function send(delivery: Delivery, trigger: DeliveryTrigger) {
     const request = buildRequest(delivery, trigger);
     const sent = toAttempt(delivery, trigger, request);
-    return { sent, outcome: await showing(delivery, sent, sender.send(request)) };
+    const outcome = await showing(delivery, sent, sender.send(request));
+    return { sent, outcome: maskSecrets(outcome, trigger.secretValues) };
   }
 
   /** Shows the attempt as RUNNING once it has been in flight for more than a moment, and waits for its end. */

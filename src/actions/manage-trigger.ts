@@ -1,16 +1,15 @@
 /** Creates, changes, deletes, pauses and resumes triggers. */
-import { randomBytes } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import type { EgressPolicy } from '../domain/address.ts';
 import type { AuditAction } from '../domain/audit.ts';
 import type { Actor } from '../domain/caller.ts';
 import { fail, type Problem, type ProblemCode, problem, type Result, succeed } from '../domain/errors.ts';
-import { formatSecret, secretBytes } from '../domain/signature.ts';
 import {
   checkName,
   checkSecret,
   checkTrigger,
   type PendingPolicy,
+  type SignatureAlgorithm,
   type TriggerSettings,
   type TriggerStatus,
   type TriggerStatusReason,
@@ -32,7 +31,6 @@ import {
 } from '../store/trigger-invocations.ts';
 import {
   ensureProject,
-  insertSigningKey,
   insertTrigger,
   lockTrigger,
   type NewTriggerRow,
@@ -43,6 +41,7 @@ import {
 import { resetPace } from '../store/turns.ts';
 import { judgeUrl } from '../webhook/egress.ts';
 import type { Moves } from './move-invocations.ts';
+import { addSigningKey } from './signing-keys.ts';
 import { sealHeaders, unknownMasked } from './trigger-headers.ts';
 
 export interface TriggerDeps {
@@ -60,7 +59,8 @@ export interface TriggerWriter extends TriggerDeps {
 
 export interface NewTrigger extends TriggerSettings {
   readonly project: string;
-  /** `whsec_…`; null generates one. */
+  readonly signatureAlgorithm: SignatureAlgorithm;
+  /** `whsec_…`; null generates a key. */
   readonly signingSecret: string | null;
   readonly paused: boolean;
 }
@@ -79,9 +79,6 @@ export interface TriggerRemoval {
   readonly pending: PendingPolicy;
 }
 
-/** Bytes of a generated signing secret: 256 bits, as Standard Webhooks' reference implementations make. */
-const GENERATED_SECRET_BYTES = 32;
-
 export async function createTrigger(
   { db, secrets, egress, actor }: Omit<TriggerWriter, 'moves'>,
   input: NewTrigger,
@@ -90,15 +87,21 @@ export async function createTrigger(
     ...checkName('project', input.project),
     ...checkTrigger(input),
     ...checkUrl(input.url, egress),
-    ...(input.signingSecret === null ? [] : checkSecret(input.signingSecret)),
+    ...checkSecret(input.signingSecret, input.signatureAlgorithm),
   ];
   if (problems.length > 0) return fail(...problems);
-  const key =
-    (input.signingSecret && secretBytes(input.signingSecret)) || randomBytes(GENERATED_SECRET_BYTES);
   return writing(db, input.name, async (tx) => {
     await ensureProject(tx, input.project);
     const id = await newId(tx);
-    const { project, signingSecret: _, paused, headers, retrySchedule, ...settings } = input;
+    const {
+      project,
+      signatureAlgorithm,
+      signingSecret: given,
+      paused,
+      headers,
+      retrySchedule,
+      ...settings
+    } = input;
     const trigger = await insertTrigger(tx, {
       ...settings,
       id,
@@ -108,11 +111,9 @@ export async function createTrigger(
       headers: sealHeaders(secrets, id, headers, []),
       ...(paused ? PAUSED_BY_HAND : {}),
     });
-    const keyId = await newId(tx);
-    const sealed = secrets.seal(`signing_keys.${keyId}.secret`, key);
-    await insertSigningKey(tx, { id: keyId, triggerId: id, algorithm: 'HMAC_SHA256', secret: sealed });
+    const signingSecret = await addSigningKey(tx, secrets, id, signatureAlgorithm, given);
     await audit(tx, actor, 'TRIGGER_CREATED', trigger);
-    return succeed({ trigger, signingSecret: formatSecret(key) });
+    return succeed({ trigger, signingSecret });
   });
 }
 
@@ -225,7 +226,8 @@ export async function resumeTrigger(
   return resumed;
 }
 
-function audit(
+/** Writes down who did what to a trigger, in the transaction that does it. */
+export function audit(
   tx: Transaction,
   actor: Actor,
   action: AuditAction,
@@ -271,12 +273,12 @@ function refuse(row: TriggerRow | null, id: string, expectedVersion: number | nu
   return problem('expectedVersion', 'VERSION_CONFLICT', message);
 }
 
-function notFound(id: string): Problem {
+export function notFound(id: string): Problem {
   return problem('id', 'NOT_FOUND', `no trigger ${id}`);
 }
 
 /** Runs `work` in a transaction that a refusal rolls back; a taken name is a problem, not an error. */
-async function writing<T>(
+export async function writing<T>(
   db: Database,
   name: string,
   work: (tx: Transaction) => Promise<Result<T>>,

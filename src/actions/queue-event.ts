@@ -2,7 +2,12 @@
 import { fail, type Problem, problem, type Result, succeed } from '../domain/errors.ts';
 import { checkEvent, type NewEvent } from '../domain/event.ts';
 import { createBatcher } from '../store/batch.ts';
-import { type Database, inTransaction, translateDatabaseError } from '../store/database.ts';
+import {
+  type Database,
+  inTransaction,
+  repeatingConflicts,
+  translateDatabaseError,
+} from '../store/database.ts';
 import { type QueuedEvent, queueEvents, queueKeyedEvents } from '../store/events.ts';
 
 export interface Queue {
@@ -20,7 +25,7 @@ const MAX_BATCH_CHARACTERS = 4 * 1024 * 1024;
 const MAX_WAITING = 20_000;
 
 export function createQueue(db: Database): Queue {
-  const flush = (events: readonly NewEvent[]) => queueEvents(db, events);
+  const flush = (events: readonly NewEvent[]) => repeatingConflicts(() => queueEvents(db, events));
   const limits = {
     maxSize: MAX_BATCH,
     gatherMs: 3,
@@ -33,6 +38,21 @@ export function createQueue(db: Database): Queue {
   // one must not wait along.
   const flushKeyed = (events: readonly NewEvent[]) => queueKeyedEvents(db, events);
   const keyed = createBatcher({ flush: flushKeyed, concurrency: 4, ...limits });
+  // Batches share a statement and a commit too: more than two transactions at once only wait for one another.
+  const together = createBatcher({
+    flush: (batches: readonly (readonly NewEvent[])[]) => queueBatches(db, batches),
+    ...limits,
+    concurrency: 2,
+    weigh: weighBatch,
+    maxWeight: 1,
+  });
+  const keyedTogether = createBatcher({
+    flush: async ([batch = []]: readonly (readonly NewEvent[])[]) => [await queueTogether(db, batch)],
+    ...limits,
+    concurrency: 4,
+    maxSize: 1,
+    weigh: () => 1,
+  });
 
   return {
     async queueEvent(event) {
@@ -50,9 +70,20 @@ export function createQueue(db: Database): Queue {
       const now = new Date();
       const problems = events.flatMap((event, index) => below(index, checkEvent(event, now)));
       if (problems.length > 0) return fail(...problems);
-      return queueTogether(db, events);
+      const hasKeys = events.some(({ idempotencyKey }) => idempotencyKey !== null);
+      try {
+        return await (hasKeys ? keyedTogether : together).add(events.map(notBeforeEpoch));
+      } catch (error) {
+        throw translateDatabaseError(error);
+      }
     },
   };
+}
+
+/** The part of a statement that a batch takes: of its events, or of its characters, whichever is more. */
+function weighBatch(events: readonly NewEvent[]): number {
+  const characters = events.reduce((sum, { data }) => sum + data.length, 0);
+  return Math.max(events.length / MAX_BATCH, characters / MAX_BATCH_CHARACTERS);
 }
 
 /** Any past time is due at once, and years before 1 are written in a way that Postgres does not read. */
@@ -72,24 +103,45 @@ class Refused extends Error {
   }
 }
 
+/** Queues several batches in one transaction; where one of them is refused, each in its own. */
+async function queueBatches(
+  db: Database,
+  batches: readonly (readonly NewEvent[])[],
+): Promise<readonly Result<readonly QueuedEvent[]>[]> {
+  if (batches.length > 1) {
+    const queued = await queueTogether(db, batches.flat());
+    if (queued.ok) {
+      let begin = 0;
+      return batches.map(({ length }) => {
+        begin += length;
+        return succeed(queued.value.slice(begin - length, begin));
+      });
+    }
+  }
+  const results: Result<readonly QueuedEvent[]>[] = [];
+  for (const batch of batches) results.push(await queueTogether(db, batch));
+  return results;
+}
+
 async function queueTogether(
   db: Database,
   events: readonly NewEvent[],
 ): Promise<Result<readonly QueuedEvent[]>> {
   try {
-    const queued = await inTransaction(db, async (tx) => {
-      const answers = await queueEvents(tx, events.map(notBeforeEpoch));
-      const refusals = answers.flatMap((answer, index) => {
-        const refusal = refusalOf(answer, events[index]);
-        return refusal === null ? [] : below(index, [refusal]);
-      });
-      if (refusals.length > 0) throw new Refused(refusals);
-      return answers;
-    });
-    return succeed(queued);
+    return succeed(
+      await inTransaction(db, async (tx) => {
+        const answers = await queueEvents(tx, events);
+        const refusals = answers.flatMap((answer, index) => {
+          const refusal = refusalOf(answer, events[index]);
+          return refusal === null ? [] : below(index, [refusal]);
+        });
+        if (refusals.length > 0) throw new Refused(refusals);
+        return answers;
+      }),
+    );
   } catch (error) {
     if (error instanceof Refused) return fail(...error.problems);
-    throw translateDatabaseError(error);
+    throw error;
   }
 }
 

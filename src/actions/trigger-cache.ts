@@ -2,14 +2,16 @@
  * What deliveries need of a trigger, kept by its version: a delivery's own load says which version holds, so a change
  * is seen by the next delivery without any message, and an unchanged trigger is read and decrypted once.
  */
-import { createSecretKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import type { Header } from '../domain/attempt.ts';
 import type { ContentMode, SpecVersion } from '../domain/envelope.ts';
+import { ed25519Key, hmacKey } from '../domain/signature.ts';
 import { MASKED } from '../domain/trigger.ts';
 import { createBatcher } from '../store/batch.ts';
 import type { Database } from '../store/database.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import { findSigningKeys, findTriggers, type SigningKeyRow, type TriggerRow } from '../store/triggers.ts';
+import { keyPlace } from './signing-keys.ts';
 import { headerPlace } from './trigger-headers.ts';
 
 export interface DeliveryTrigger {
@@ -27,6 +29,8 @@ export interface DeliveryTrigger {
   readonly headers: readonly Header[];
   /** The same for the attempt log: secret values masked. */
   readonly maskedHeaders: readonly Header[];
+  /** Values of the secret ones. */
+  readonly secretValues: readonly string[];
   /** Current first; `expiresAt` in epoch milliseconds, null for the current one. */
   readonly keys: readonly { readonly key: KeyObject; readonly expiresAt: number | null }[];
 }
@@ -87,18 +91,22 @@ function toDeliveryTrigger(
   keys: readonly SigningKeyRow[],
 ): DeliveryTrigger {
   const { version, name, url, timeoutMs, retrySchedule, contentMode, specVersion } = row;
+  const headers = row.headers.map(({ name, value, secret }) => ({
+    name,
+    value: secret ? secrets.open(headerPlace(row.id, name), value).toString() : value,
+    secret,
+  }));
   return {
     ...{ version, name, url, timeoutMs, retrySchedule, contentMode, specVersion },
     limited: row.maxConcurrency !== null || row.maxPerMinute !== null,
     cancelled: row.pendingPolicy === 'CANCEL',
-    headers: row.headers.map(({ name, value, secret }) => [
-      name,
-      secret ? secrets.open(headerPlace(row.id, name), value).toString() : value,
-    ]),
-    maskedHeaders: row.headers.map(({ name, value, secret }) => [name, secret ? MASKED : value]),
-    keys: keys.map(({ id, secret, expiresAt }) => ({
-      key: createSecretKey(secrets.open(`signing_keys.${id}.secret`, secret)),
-      expiresAt: expiresAt?.getTime() ?? null,
-    })),
+    headers: headers.map(({ name, value }) => [name, value]),
+    maskedHeaders: headers.map(({ name, value, secret }) => [name, secret ? MASKED : value]),
+    secretValues: headers.filter(({ secret }) => secret).map(({ value }) => value),
+    keys: keys.map(({ id, algorithm, secret, expiresAt }) => {
+      const bytes = secrets.open(keyPlace(id), secret);
+      const key = algorithm === 'ED25519' ? ed25519Key(bytes) : hmacKey(bytes);
+      return { key, expiresAt: expiresAt?.getTime() ?? null };
+    }),
   };
 }

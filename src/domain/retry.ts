@@ -50,7 +50,8 @@ export function decide(situation: RetrySituation): Decision {
   }
   const delaySeconds = Math.max(scheduled ?? backOffSeconds(attempt), asked ?? 0);
   const spreadSeconds = Math.min(delaySeconds * SPREAD, MAX_SPREAD_SECONDS) * situation.random;
-  return { kind: 'RETRY', by: 'US', delaySeconds: delaySeconds + spreadSeconds };
+  const latestSeconds = Math.max(delaySeconds, MAX_RETRY_AFTER_SECONDS);
+  return { kind: 'RETRY', by: 'US', delaySeconds: Math.min(delaySeconds + spreadSeconds, latestSeconds) };
 }
 
 /** graphile-worker's back-off: e^n seconds after the n-th attempt, n at most 10 (its `failJobs` statement). */
@@ -77,7 +78,8 @@ export function retryAfterSeconds(outcome: Outcome, now: Date): number | null {
 function httpDateSeconds(value: string, now: Date): number | null {
   // Every HTTP-date form starts with a day's name; Date.parse alone would also take `-1` or `2099`.
   if (!/^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/.test(value)) return null;
-  const at = Date.parse(value);
+  // The asctime form names no zone and means GMT; Date.parse would take the machine's.
+  const at = Date.parse(value.endsWith('GMT') ? value : `${value} GMT`);
   return Number.isNaN(at) ? null : (at - now.getTime()) / 1000;
 }
 

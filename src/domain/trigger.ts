@@ -35,8 +35,13 @@ export type TriggerStatusReason = (typeof TRIGGER_STATUS_REASONS)[number];
 export const PENDING_POLICIES = ['CANCEL', 'FINISH'] as const;
 export type PendingPolicy = (typeof PENDING_POLICIES)[number];
 
-export const SIGNATURE_ALGORITHMS = ['HMAC_SHA256'] as const;
+export const SIGNATURE_ALGORITHMS = ['HMAC_SHA256', 'ED25519'] as const;
 export type SignatureAlgorithm = (typeof SIGNATURE_ALGORITHMS)[number];
+/** How long replaced keys go on signing, in hours. */
+export const DEFAULT_GRACE_HOURS = 24;
+export const MAX_GRACE_HOURS = 720;
+/** Keys of one trigger that sign at once: each adds a signature of up to 92 bytes to every request. */
+export const MAX_LIVE_KEYS = 5;
 
 /** A header of the trigger's own as asked for, value in clear. */
 export interface TriggerHeader {
@@ -89,8 +94,13 @@ export function checkName(field: string, name: string): readonly Problem[] {
   return [problem(field, name === '' ? 'REQUIRED' : 'INVALID', message)];
 }
 
-/** Problems of a signing secret that a caller brings along. */
-export function checkSecret(secret: string): readonly Problem[] {
+/** Problems of a signing secret that a caller brings along; null brings none. */
+export function checkSecret(secret: string | null, algorithm: SignatureAlgorithm): readonly Problem[] {
+  if (secret === null) return [];
+  if (algorithm !== 'HMAC_SHA256') {
+    const message = `expected no signingSecret with signatureAlgorithm ${algorithm}: its keys are made here`;
+    return [problem('signingSecret', 'INVALID', message)];
+  }
   if (secretBytes(secret) !== null) return [];
   return [
     problem(
@@ -99,6 +109,11 @@ export function checkSecret(secret: string): readonly Problem[] {
       'expected signingSecret to be whsec_ and the base64 of 24 to 64 bytes',
     ),
   ];
+}
+
+/** Problems of the hours that replaced keys go on signing. */
+export function checkGraceHours(hours: number): readonly Problem[] {
+  return checkWhole('gracePeriodHours', hours, 0, MAX_GRACE_HOURS);
 }
 
 /** Names a trigger may not set: ours, hop-by-hop, and those that clouds trust (security.md). */

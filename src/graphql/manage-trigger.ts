@@ -96,7 +96,8 @@ builder.mutationFields((t) => ({
 }));
 
 /** Changes are written down as the caller's. */
-function writer({ services, caller }: GraphqlContext): TriggerWriter {
+/** Changes triggers on the caller's behalf. */
+export function writer({ services, caller }: GraphqlContext): TriggerWriter {
   return { ...services.triggers, actor: caller };
 }
 
@@ -105,7 +106,7 @@ function triggerPayload(result: Result<TriggerRow>): TriggerPayload {
 }
 
 /** Runs `change` where the caller may see the trigger; an id that is none is not found either. */
-async function changing<T>(
+export async function changing<T>(
   id: string,
   context: GraphqlContext,
   change: () => Promise<Result<T>>,

@@ -8,6 +8,7 @@ import './invocation.ts';
 import './invocation-updates.ts';
 import './manage-trigger.ts';
 import './queue-event.ts';
+import './rotate-secret.ts';
 import './server.ts';
 
 export const schema = builder.toSchema({ sortSchema: false });

@@ -6,6 +6,7 @@ import {
   DEFAULT_PROJECT,
   DEFAULT_RETRIES,
   DEFAULT_TIMEOUT_MS,
+  type SignatureAlgorithm,
   type TriggerHeader,
   type TriggerStatus,
 } from '../domain/trigger.ts';
@@ -37,6 +38,7 @@ export interface TriggerAsked extends SettingsAsked {
   readonly type: string;
   readonly url: string;
   readonly project?: Given<string>;
+  readonly signatureAlgorithm?: Given<SignatureAlgorithm>;
   readonly signingSecret?: Given<string>;
   readonly paused?: Given<boolean>;
 }
@@ -66,6 +68,7 @@ export function toNewTrigger(asked: TriggerAsked): NewTrigger {
     headers: (asked.headers ?? []).map(toHeader),
     maxConcurrency: asked.maxConcurrency ?? null,
     maxPerMinute: asked.maxPerMinute ?? null,
+    signatureAlgorithm: asked.signatureAlgorithm ?? 'HMAC_SHA256',
     signingSecret: asked.signingSecret ?? null,
     paused: asked.paused ?? false,
   };

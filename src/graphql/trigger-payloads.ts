@@ -4,6 +4,7 @@ import type { TriggerRow } from '../store/triggers.ts';
 import { builder } from './builder.ts';
 import { TriggerRef } from './refs.ts';
 import { CONTENT_MODE, HttpHeaderInput, SPEC_VERSION } from './shared.ts';
+import { SIGNATURE_ALGORITHM } from './signing-key.ts';
 import { TRIGGER_STATUS } from './trigger.ts';
 import { type Payload, userErrorsField } from './user-error.ts';
 
@@ -56,6 +57,11 @@ export const CreateTriggerInput = builder.inputType('CreateTriggerInput', {
     maxPerMinute: t.int({
       description:
         'Most attempts started per minute, 1 to 60,000, over all processes, evenly spaced. Null for no limit.',
+    }),
+    signatureAlgorithm: t.field({
+      type: SIGNATURE_ALGORITHM,
+      defaultValue: 'HMAC_SHA256',
+      description: 'Signature scheme of the generated key.',
     }),
     signingSecret: t.string({
       description: 'Bring your own HMAC secret: `whsec_` and base64 of 24 to 64 bytes.',
@@ -129,7 +135,7 @@ CreateTriggerPayload.implement({
     trigger: triggerField(t),
     signingSecret: t.exposeString('signingSecret', {
       nullable: true,
-      description: 'The signing secret (`whsec_…`). Shown once.',
+      description: 'The signing secret (`whsec_…`, or `whsk_…` of an Ed25519 key). Shown once.',
     }),
     userErrors: userErrorsField(t),
   }),
@@ -183,7 +189,7 @@ little, within seconds.`,
   }),
 });
 
-function triggerField<P extends TriggerPayload>(
+export function triggerField<P extends TriggerPayload>(
   t: PothosSchemaTypes.ObjectFieldBuilder<(typeof builder)['$inferSchemaTypes'], P>,
 ) {
   return t.field({

@@ -132,10 +132,15 @@ const UNREAD_TIMES: pg.CustomTypesConfig = {
 };
 
 /** Runs `work` in one transaction; runs it again where it lost against a concurrent one. */
-export async function inTransaction<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+export function inTransaction<T>(db: Database, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  return repeatingConflicts(() => db.transaction((tx) => work(tx as Transaction)));
+}
+
+/** Runs `work`, one statement or one whole transaction, again where it lost against a concurrent one. */
+export async function repeatingConflicts<T>(work: () => Promise<T>): Promise<T> {
   for (let retry = 0; ; retry++) {
     try {
-      return await db.transaction((tx) => work(tx as Transaction));
+      return await work();
     } catch (error) {
       const lost = ['40001', '40P01'].includes(sqlState(error) ?? '');
       if (!lost || retry === CONFLICT_RETRIES) throw error;

@@ -62,6 +62,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   logging_collector: 'off',
   lc_messages: 'C',
   log_checkpoints: 'off', // every five minutes, to nobody's use
+  log_error_verbosity: 'terse', // the detail of an error is the failing row, with its data
+  log_min_error_statement: 'panic', // and the statement may hold them too
   log_line_prefix: '[%p] ', // the reader of the lines adds its own time
 };
 

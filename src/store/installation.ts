@@ -2,10 +2,12 @@
 import { sql } from 'drizzle-orm';
 import { StartupError } from '../domain/errors.ts';
 import type { Database } from './database.ts';
+import { countSecretsByKey } from './reencryption.ts';
 import { installation } from './schema.ts';
 import type { SecretBox } from './secrets.ts';
 
-const CHECK_PLACE = 'installation.singleton.encryption_check';
+/** Where the proof of the key stands. */
+export const CHECK_PLACE = 'installation.singleton.encryption_check';
 const CHECK_TEXT = Buffer.from('herald');
 
 export interface Installation {
@@ -40,5 +42,17 @@ export async function readInstallation(
       { cause: error },
     );
   }
+  await assertReadable(db, secrets);
   return { source: row.source };
+}
+
+/** A key that was dropped too early would show only when a delivery needs it. */
+async function assertReadable(db: Database, secrets: SecretBox): Promise<void> {
+  const missing = [...(await countSecretsByKey(db))].filter(([keyId]) => !secrets.reads.has(keyId));
+  if (missing.length === 0) return;
+  const named = missing.map(([keyId, count]) => `${count} with key ${keyId}`).join(', ');
+  throw new StartupError(
+    `Some secrets in this database were encrypted with a key that is not given any more (${named}): ` +
+      'put that key behind the others in ENCRYPTION_KEY, separated by a comma, and run "npm run herald -- reencrypt" before you drop it.',
+  );
 }

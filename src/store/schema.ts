@@ -158,12 +158,18 @@ export const signingKeys = herald.table(
     algorithm: text({ enum: SIGNATURE_ALGORITHMS }).notNull(),
     /** `v1.<keyId>.<nonce>.<ciphertext>.<tag>` (security.md, "Secrets"). */
     secret: text().notNull(),
+    /** `whpk_…` of an Ed25519 key. */
+    publicKey: text('public_key'),
     createdAt: timestamptz('created_at').notNull().default(sql`now()`),
     /** When the key stops signing; null for the current one. */
     expiresAt: timestamptz('expires_at'),
   },
   (table) => [
     check('signing_keys_algorithm_is_known', oneOf(table.algorithm, SIGNATURE_ALGORITHMS)),
+    check(
+      'signing_keys_asymmetric_has_public_key',
+      sql`(${table.algorithm} = 'ED25519') = (${table.publicKey} is not null)`,
+    ),
     check('signing_keys_secret_is_encrypted', sql`${table.secret} like 'v1.%'`),
     index('signing_keys_by_trigger').on(table.triggerId),
   ],

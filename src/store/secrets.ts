@@ -13,6 +13,23 @@ export interface SecretBox {
   seal(place: SecretPlace, secret: Buffer): string;
   /** Errors: where no key of ours fits, or the text was made for another place. */
   open(place: SecretPlace, sealed: string): Buffer;
+  /** Id of the key that writes; ids say nothing about their keys. */
+  readonly writes: string;
+  /** Ids of all keys that read. */
+  readonly reads: ReadonlySet<string>;
+}
+
+/** The keys in a comma-separated list, each the base64 of 32 bytes; null where one is something else. */
+export function parseKeys(text: string): readonly Buffer[] | null {
+  const keys = text.split(',').map((key) => key.trim());
+  // Buffer.from skips what it does not know: a mistyped key would become another key.
+  if (!keys.every((key) => /^[\w+/-]{43}=?$/.test(key))) return null;
+  return keys.map((key) => Buffer.from(key, 'base64'));
+}
+
+/** Id of the key a secret was sealed with. */
+export function keyIdOf(sealed: string): string {
+  return sealed.split('.', 2)[1] ?? '';
 }
 
 /** `keys`: the first one writes, all of them read. */
@@ -20,6 +37,8 @@ export function createSecretBox(keys: readonly [Buffer, ...Buffer[]]): SecretBox
   const byId = new Map(keys.map((key) => [keyId(key), key]));
   const [writing] = keys;
   return {
+    writes: keyId(writing),
+    reads: new Set(byId.keys()),
     seal(place, secret) {
       const nonce = randomBytes(NONCE_BYTES);
       const cipher = createCipheriv('aes-256-gcm', writing, nonce).setAAD(Buffer.from(place));

@@ -2,8 +2,10 @@ import type { LookupAddress } from 'node:dns';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import type { EgressPolicy } from '../domain/address.ts';
+import type { EgressProxy } from '../domain/proxy.ts';
 import { AttemptFailure, classifyHandshake } from './classify.ts';
 import { judgeAddress, type Resolve } from './egress.ts';
+import { openTunnel } from './tunnel.ts';
 
 /** Where requests of one URL go, read once from its text. */
 export interface Target {
@@ -31,6 +33,8 @@ export interface ConnectTrace {
 export interface ConnectSettings {
   readonly policy: EgressPolicy;
   readonly resolve: Resolve;
+  /** Null connects directly. */
+  readonly proxy: EgressProxy | null;
   /** Shared by all connections: reading the root certificates takes milliseconds. */
   readonly secureContext: SecureContext;
 }
@@ -42,7 +46,8 @@ export interface SessionHolder {
 
 /**
  * One new connection: look up, judge every answer, connect to a judged address and no other, judge where the socket
- * really ended, and only then speak TLS, with the name of the URL. No packet leaves before the verdict.
+ * really ended, and only then speak TLS, with the name of the URL. No packet leaves before the verdict. Through a proxy
+ * it is the same, but that the proxy connects to the judged address, and where that ended is its affair.
  * There is no timer here: the attempt that needs the connection cancels it at its own deadline.
  */
 export class Connecting {
@@ -50,7 +55,9 @@ export class Connecting {
   readonly #trace: ConnectTrace;
   readonly #settings: ConnectSettings;
   readonly #sessions: SessionHolder;
-  readonly #callback: (error: Error | null, socket: Socket | null) => void;
+  readonly #callback: Connected;
+  /** Where the socket, or the proxy's, ends. */
+  #remoteAddress: string | null = null;
   #socket: Socket | null = null;
   #ended = false;
 
@@ -59,7 +66,7 @@ export class Connecting {
     trace: ConnectTrace,
     settings: ConnectSettings,
     sessions: SessionHolder,
-    callback: (error: Error | null, socket: Socket | null) => void,
+    callback: Connected,
   ) {
     this.#target = target;
     this.#trace = trace;
@@ -75,7 +82,10 @@ export class Connecting {
       }
       const [first] = addresses;
       if (first?.address !== target.host) trace.lookedUpAt = performance.now();
-      this.#dial(addresses);
+      trace.phase = 'connect';
+      const tried = addresses.slice(0, MAX_ADDRESSES_TRIED);
+      if (settings.proxy === null) this.#dial(tried);
+      else this.#dialThrough(settings.proxy, tried);
     });
   }
 
@@ -85,9 +95,7 @@ export class Connecting {
     this.#socket?.destroy();
   }
 
-  #dial(addresses: readonly LookupAddress[]): void {
-    this.#trace.phase = 'connect';
-    const pinned = addresses.slice(0, MAX_ADDRESSES_TRIED);
+  #dial(pinned: LookupAddress[]): void {
     const socket = connectTcp({
       host: this.#target.host,
       port: this.#target.port,
@@ -105,6 +113,24 @@ export class Connecting {
     socket.on('error', this.#onError).once('connect', () => this.#connected(socket));
   }
 
+  /** The proxy is asked for one judged address after the other. */
+  #dialThrough(proxy: EgressProxy, [first, ...others]: LookupAddress[]): void {
+    if (first === undefined) return;
+    const { socket } = openTunnel(proxy, first.address, this.#target.port, (failure) => {
+      if (this.#ended) return;
+      if (failure !== null && others.length > 0) {
+        socket.destroy();
+        this.#dialThrough(proxy, others);
+      } else if (failure !== null) {
+        this.#end(failure);
+      } else {
+        socket.on('error', this.#onError);
+        this.#ready(socket, first.address);
+      }
+    });
+    this.#socket = socket;
+  }
+
   #connected(socket: Socket): void {
     if (this.#ended) return;
     const { policy } = this.#settings;
@@ -113,9 +139,15 @@ export class Connecting {
       address === undefined
         ? new AttemptFailure('CONNECTION_RESET', 'the receiver closed the connection at once')
         : judgeAddress(address, this.#target.host, policy);
-    if (failure === null) this.#trace.connectedAt = performance.now();
-    if (failure !== null || !this.#target.secure) this.#end(failure);
-    else this.#secure(socket);
+    if (failure !== null || address === undefined) this.#end(failure);
+    else this.#ready(socket, address);
+  }
+
+  #ready(socket: Socket, address: string): void {
+    this.#remoteAddress = address;
+    this.#trace.connectedAt = performance.now();
+    if (this.#target.secure) this.#secure(socket);
+    else this.#end(null);
   }
 
   #secure(socket: Socket): void {
@@ -150,14 +182,16 @@ export class Connecting {
     const socket = this.#socket;
     if (error === null && socket !== null) {
       socket.off('error', this.#onError);
-      this.#callback(null, socket);
+      this.#callback(null, socket, this.#remoteAddress);
     } else {
       socket?.destroy();
       // undici is not made for a connector that fails before it returned, as a forbidden IP literal would.
-      queueMicrotask(() => this.#callback(error, null));
+      queueMicrotask(() => this.#callback(error, null, null));
     }
   }
 }
+
+type Connected = (error: Error | null, socket: Socket | null, remoteAddress: string | null) => void;
 
 /** Addresses of one name that are tried in turn; all are judged. */
 const MAX_ADDRESSES_TRIED = 8;

@@ -17,6 +17,10 @@ export type UrlVerdict =
  * the path or the query: these may be secrets.
  */
 export function judgeUrl(text: string, policy: EgressPolicy): UrlVerdict {
+  // The parser would drop or replace these in silence, and the URL would be another one than was read by a person.
+  if (/\p{Cc}/u.test(text) || !text.isWellFormed()) {
+    return invalid('expected a URL without control characters and lone surrogates');
+  }
   const url = URL.parse(text);
   if (url === null) return invalid('expected an absolute URL');
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {

@@ -6,6 +6,7 @@ import {
   type SessionHolder,
   type Target,
 } from './connect.ts';
+import { InterimFilter } from './interim.ts';
 
 /** A connection, or the place for one: one undici client, which holds at most one socket, used by one request at a time. */
 export interface Lane {
@@ -15,6 +16,8 @@ export interface Lane {
   /** Responses read to their end on the present socket; above 0, the receiver may be just closing it. */
   served: number;
   remoteAddress: string | null;
+  /** Of the present socket. */
+  interim: InterimFilter | null;
   connecting: Connecting | null;
   gone: boolean;
 }
@@ -23,6 +26,8 @@ export interface Lane {
 export interface LaneUser extends ConnectTrace {
   /** The lane is yours until you release or discard it. */
   board(lane: Lane): void;
+  /** The first byte of an answer, be it an interim one. */
+  onResponseStarted(): void;
 }
 
 /** All lanes to one origin, and who waits for one. Exists as long as there are any. */
@@ -133,6 +138,7 @@ export class Lanes {
 
   #board(lane: Lane, user: LaneUser): void {
     lane.user = user;
+    lane.interim?.expectHead();
     user.board(lane);
   }
 
@@ -142,13 +148,20 @@ export class Lanes {
       connect: (_options, callback) => {
         const { user } = lane;
         if (user === null) return callback(new Error('nobody asked for this connection'), null);
-        lane.connecting = new Connecting(route.target, user, this.#settings, route, (error, socket) => {
-          lane.connecting = null;
-          lane.served = 0;
-          lane.remoteAddress = socket?.remoteAddress ?? null;
-          if (socket === null) callback(error ?? new Error('no socket'), null);
-          else callback(null, socket);
-        });
+        lane.connecting = new Connecting(
+          route.target,
+          user,
+          this.#settings,
+          route,
+          (error, socket, address) => {
+            lane.connecting = null;
+            lane.served = 0;
+            lane.remoteAddress = address;
+            if (socket === null) return callback(error ?? new Error('no socket'), null);
+            lane.interim = new InterimFilter(socket, () => lane.user?.onResponseStarted());
+            callback(null, socket);
+          },
+        );
       },
     });
     const lane: Lane = {
@@ -157,6 +170,7 @@ export class Lanes {
       user: null,
       served: 0,
       remoteAddress: null,
+      interim: null,
       connecting: null,
       gone: false,
     };

@@ -2,6 +2,7 @@ import { lookup as dnsLookup } from 'node:dns';
 import { createSecureContext, getCACertificates } from 'node:tls';
 import type { EgressPolicy } from '../domain/address.ts';
 import type { AttemptErrorCode, Outcome, WebhookRequest } from '../domain/attempt.ts';
+import type { EgressProxy } from '../domain/proxy.ts';
 import { Attempt } from './attempt.ts';
 import { classifyError } from './classify.ts';
 import type { Target } from './connect.ts';
@@ -16,6 +17,8 @@ export interface SenderOptions {
   readonly lookup?: Lookup;
   /** PEM certificates trusted beside the default authorities. */
   readonly ca?: readonly string[];
+  /** What every connection is made through. Default: none. */
+  readonly proxy?: EgressProxy | null;
 }
 
 export interface Sender {
@@ -34,12 +37,13 @@ export function createSender(options: SenderOptions): Sender {
     connectionsPerOrigin = DEFAULT_CONNECTIONS_PER_ORIGIN,
     lookup = dnsLookup,
     ca = [],
+    proxy = null,
   } = options;
   const secureContext = createSecureContext(
     ca.length === 0 ? {} : { ca: [...getCACertificates('default'), ...ca] },
   );
   const lanes = new Lanes(
-    { policy, resolve: createResolve(policy, lookup), secureContext },
+    { policy, resolve: createResolve(policy, lookup), proxy, secureContext },
     connectionsPerOrigin,
   );
   const targets = new Map<string, Target>();

@@ -35,6 +35,7 @@ await createTrigger(
     description: null,
     maxConcurrency: null,
     maxPerMinute: null,
+    signatureAlgorithm: 'HMAC_SHA256',
     signingSecret: null,
     paused: false,
   },

@@ -120,6 +120,11 @@ describe('retryAfterSeconds', () => {
     ['soon', null],
     ['2099', 2099],
     ['Mon, 23 Nov 2026 10:01:00 GMT', 60],
+    ['Monday, 23-Nov-26 10:01:00 GMT', 60],
+    ['Mon Nov 23 10:01:00 2026', 60],
+    ['Mon, 23 Nov 2026 10:01:00 nonsense', null],
+    ['1.5', null],
+    ['9'.repeat(400), MAX_RETRY_AFTER_SECONDS],
     ['Mon, 23 Nov 2026 09:00:00 GMT', null],
     ['Mon, 23 Nov 2099 09:00:00 GMT', MAX_RETRY_AFTER_SECONDS],
   ])('%s → %s', (value, expected) => {

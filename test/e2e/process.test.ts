@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { askGraphql as graphql } from '../support/app.ts';
 import { createTestDatabase } from '../support/database.ts';
-import { type HeraldProcess, isAlive, spawnHerald } from '../support/process.ts';
+import { isAlive, spawnHerald } from '../support/process.ts';
 import { startReceiver, status } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
 
@@ -22,19 +22,6 @@ const CREATE = `mutation ($url: String!, $type: String!) {
   createTrigger(input: {name: $type, type: $type, url: $url}) { trigger { id } userErrors { message } } }`;
 const QUEUE = `mutation ($events: [QueueEventInput!]!) {
   queueEvents(input: {events: $events}) { events { id } userErrors { message } } }`;
-
-interface Invocations {
-  readonly invocations: {
-    readonly nodes: readonly {
-      readonly status: string;
-      readonly attemptCount: number;
-      readonly maxAttempts: number;
-      readonly attempts: {
-        readonly nodes: readonly { readonly status: string; readonly errorCode: string | null }[];
-      };
-    }[];
-  };
-}
 
 async function postmasterPid(): Promise<number> {
   const text = await readFile(join(dataDir, 'postgres', 'postmaster.pid'), 'utf8');
@@ -129,63 +116,6 @@ test('SIGTERM: the attempt in flight ends, exit code 0, no server left; a second
   expect(invocations.nodes).toEqual([{ status: 'SUCCEEDED', attemptCount: 1 }]);
   again.child.kill('SIGINT');
   expect((await again.exited()).code).toBe(0);
-});
-
-test('work of a killed process is taken over by the one that is left', async () => {
-  const database = await createTestDatabase();
-  const env = {
-    DATABASE_URL: database.url,
-    ADMIN_TOKEN: 'an-admin-token-of-32-characters!',
-    ENCRYPTION_KEY: Buffer.alloc(32, 1).toString('base64'),
-  };
-  await using receiver = await startReceiver();
-  const workers: HeraldProcess[] = [];
-  try {
-    const api = spawnHerald({ ...env, DATA_DIR: join(dataDir, 'api'), ROLES: 'api' });
-    workers.push(api, spawnHerald({ ...env, DATA_DIR: join(dataDir, 'w1'), ROLES: 'worker' }));
-    const herald = await api.ready();
-    const answered: string[] = [];
-    receiver.answer = ({ headers }, res) => {
-      // Whoever asks first is left without an answer, until its process is dead.
-      if (
-        receiver.deliveries.filter((one) => one.headers['webhook-id'] === headers['webhook-id']).length === 1
-      )
-        return;
-      answered.push(String(headers['webhook-id']));
-      res.writeHead(204).end();
-    };
-    await graphql({ url: herald.url, token: env.ADMIN_TOKEN }, CREATE, { url: receiver.url, type: 'lost' });
-    await graphql({ url: herald.url, token: env.ADMIN_TOKEN }, QUEUE, {
-      events: Array.from({ length: 5 }, () => ({ type: 'lost' })),
-    });
-    await receiver.received(5);
-    const admin = { url: herald.url, token: env.ADMIN_TOKEN };
-    await until(async () => {
-      const { invocations } = await graphql<Invocations>(admin, 'query { invocations { nodes { status } } }');
-      return invocations.nodes.every(({ status }) => status === 'RUNNING');
-    }, 'all to be shown in flight');
-    workers[1]?.child.kill('SIGKILL');
-    workers.push(spawnHerald({ ...env, DATA_DIR: join(dataDir, 'w2'), ROLES: 'worker' }));
-    await until(() => answered.length === 5, 'the others to be taken over', 20_000);
-    expect(new Set(answered).size).toBe(5);
-    const done = await until(async () => {
-      const { invocations } = await graphql<Invocations>(
-        admin,
-        'query { invocations { nodes { status attemptCount maxAttempts attempts { nodes { status errorCode } } } } }',
-      );
-      return invocations.nodes.every(({ status }) => status === 'SUCCEEDED') && invocations.nodes;
-    }, 'all to succeed');
-    // The lost attempts are visible, and were given back.
-    for (const { attemptCount, maxAttempts, attempts } of done) {
-      expect([attemptCount, maxAttempts]).toEqual([2, 5]);
-      expect(attempts.nodes).toEqual([
-        { status: 'ABANDONED', errorCode: 'WORKER_LOST' },
-        { status: 'SUCCEEDED', errorCode: null },
-      ]);
-    }
-  } finally {
-    for (const worker of workers) await worker[Symbol.asyncDispose]();
-  }
 });
 
 test('what cannot start says why in one sentence', async () => {

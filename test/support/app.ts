@@ -74,7 +74,7 @@ export async function askGraphql<T>(
 
 /** Creates a trigger over GraphQL and returns what a person would note down. */
 export async function createTrigger(
-  app: TestApp,
+  app: Pick<TestApp, 'graphql'>,
   input: Readonly<Record<string, unknown>>,
 ): Promise<{ readonly id: string; readonly name: string; readonly secret: string }> {
   const { createTrigger: payload } = await app.graphql<{

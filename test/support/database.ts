@@ -22,8 +22,12 @@ export async function createTestDatabase(): Promise<TestDatabase> {
 }
 
 /** A plain client on the database, as a user's own program would have; ends with `await using`. */
-export function openSql(database: TestDatabase): postgres.Sql & AsyncDisposable {
+export function openSql(
+  database: TestDatabase,
+  settings: Readonly<Record<string, string>> = {},
+  max = 20,
+): postgres.Sql & AsyncDisposable {
   const { url: _, ...address } = database;
-  const sql = postgres({ ...address, max: 20, onnotice: () => {} });
+  const sql = postgres({ ...address, max, onnotice: () => {}, connection: settings });
   return Object.assign(sql, { [Symbol.asyncDispose]: () => sql.end() });
 }

@@ -41,9 +41,9 @@ export function spawnHerald(env: Readonly<Record<string, string>>): HeraldProces
     ready: () =>
       until(
         () => {
-          const [, url, token] =
-            /GraphiQL\s+(http:\/\/[^/\s]+)\/graphql(?:#token=(\S+))?/.exec(printed) ?? [];
-          if (url !== undefined && printed.includes('Roles')) return { url, token: token ?? '' };
+          const [, url] = /is ready after \S+ s at (\S+)/.exec(printed) ?? [];
+          const [, token = ''] = /#token=(\S+)/.exec(printed) ?? [];
+          if (url !== undefined && printed.includes('Roles')) return { url, token };
           if (ended) throw new Error(`Herald ended before it was ready:\n${printed}`);
           return null;
         },

@@ -1,100 +1,7 @@
-import type { Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { httpReceiver, type Receiver, rawReceiver, scripted, testSender, webhook } from './receivers.ts';
-
-/** Calls `act` again and again until the connection closes. */
-function forever(socket: Socket, everyMs: number, act: () => void): void {
-  const timer = setInterval(act, everyMs);
-  socket.on('close', () => clearInterval(timer));
-}
-
-function flood(socket: Socket, chunk: Buffer): void {
-  const more = () => {
-    while (socket.writable && socket.write(chunk));
-  };
-  socket.on('drain', more);
-  more();
-}
-
-const OK = 'HTTP/1.1 200 OK\r\n';
-
-const HOSTILE: [name: string, start: () => Promise<Receiver>, errorCode: string | null][] = [
-  ['silence', () => rawReceiver(() => {}), 'TIMEOUT'],
-  ['silence after reading', () => rawReceiver((socket) => socket.resume()), 'TIMEOUT'],
-  ['103 only', () => scripted('HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n'), 'TIMEOUT'],
-  [
-    'header drip',
-    () => rawReceiver((socket) => socket.write(OK) && forever(socket, 5, () => socket.write('x-a: b\r\n'))),
-    'TIMEOUT',
-  ],
-  [
-    '1xx flood',
-    () =>
-      rawReceiver((socket) =>
-        socket.once('data', () => forever(socket, 1, () => socket.write('HTTP/1.1 102 Processing\r\n\r\n'))),
-      ),
-    'TIMEOUT',
-  ],
-  [
-    'body drip',
-    () =>
-      rawReceiver((socket) =>
-        socket.once('data', () => {
-          socket.write(`${OK}content-length: 1000000\r\n\r\n`);
-          forever(socket, 5, () => socket.write('x'));
-        }),
-      ),
-    null,
-  ],
-  ['promised body that never comes', () => scripted(`${OK}content-length: 10\r\n\r\n`), null],
-  [
-    'endless body',
-    () =>
-      rawReceiver((socket) =>
-        socket.once('data', () => {
-          socket.write(`${OK}\r\n`);
-          flood(socket, Buffer.alloc(65_536, 'x'));
-        }),
-      ),
-    null,
-  ],
-  [
-    'endless chunks of one byte',
-    () =>
-      rawReceiver((socket) =>
-        socket.once('data', () => {
-          socket.write(`${OK}transfer-encoding: chunked\r\n\r\n`);
-          flood(socket, Buffer.from('1\r\nx\r\n'.repeat(10_000)));
-        }),
-      ),
-    null,
-  ],
-  [
-    'body broken off',
-    () => rawReceiver((s) => s.once('data', () => s.end(`${OK}content-length: 9\r\n\r\nx`))),
-    null,
-  ],
-  ['broken chunks', () => scripted(`${OK}transfer-encoding: chunked\r\n\r\nzz\r\n`), null],
-  ['garbage after a whole answer', () => scripted(`${OK}content-length: 2\r\n\r\nok\0\0garbage`), null],
-  ['204 with a body', () => scripted('HTTP/1.1 204 No Content\r\ncontent-length: 4\r\n\r\nbody'), null],
-  ['garbage', () => scripted('\x16\x03\x01 what is this\r\n\r\n'), 'PROTOCOL'],
-  ['SMTP', () => rawReceiver((socket) => socket.write('220 mail.example ESMTP\r\n')), 'PROTOCOL'],
-  ['status 099', () => scripted('HTTP/1.1 099 Low\r\ncontent-length: 0\r\n\r\n'), 'PROTOCOL'],
-  ['status 2000', () => scripted('HTTP/1.1 2000 High\r\n\r\n'), 'PROTOCOL'],
-  ['unasked 100', () => scripted('HTTP/1.1 100 Continue\r\n\r\n'), 'PROTOCOL'],
-  ['101', () => scripted('HTTP/1.1 101 Switching\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'), 'PROTOCOL'],
-  [
-    'both lengths',
-    () => scripted(`${OK}content-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`),
-    'PROTOCOL',
-  ],
-  ['20 kB of headers', () => scripted(`${OK}x-long: ${'x'.repeat(20_000)}\r\n\r\n`), 'PROTOCOL'],
-  ['20 kB in small headers', () => scripted(`${OK}${'x: y123456\r\n'.repeat(2_500)}\r\n`), 'PROTOCOL'],
-  ['NUL in a header', () => scripted(`${OK}x: a\0b\r\n\r\n`), 'PROTOCOL'],
-  ['close at once', () => rawReceiver((socket) => socket.end()), 'CONNECTION_RESET'],
-  ['close after the request', () => rawReceiver((s) => s.once('data', () => s.end())), 'CONNECTION_RESET'],
-  ['reset', () => rawReceiver((s) => s.once('data', () => s.resetAndDestroy())), 'CONNECTION_RESET'],
-];
+import { TEST_CERT } from '../support/tls.ts';
+import { HOSTILE, OK } from './hostile-receivers.ts';
+import { httpReceiver, httpsReceiver, rawReceiver, scripted, testSender, webhook } from './receivers.ts';
 
 /** Short where the deadline is what ends it; long where it must not. */
 function timeoutFor(errorCode: string | null): number {
@@ -153,27 +60,73 @@ test('a status below 100 is named', async () => {
   );
 });
 
-test('after interim answers the final one counts', async () => {
-  await using receiver = await scripted(
-    'HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\nHTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n',
-  );
+const INTERIM =
+  'HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 100 Continue\r\nx: y\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n';
+
+test.each([1, 7, 1_000])('after interim answers the final one counts, in pieces of %i', async (size) => {
+  const answer = Buffer.from(`${INTERIM}HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\nHT`);
+  await using receiver = await rawReceiver((socket) => {
+    socket.setNoDelay(true);
+    socket.on('data', () => {
+      let at = 0;
+      const more = () => {
+        if (at >= answer.length) return;
+        socket.write(answer.subarray(at, at + size), () => setImmediate(more));
+        at += size;
+      };
+      more();
+    });
+  });
   await using sender = testSender();
-  const outcome = await sender.send(webhook(receiver.url));
-  expect(outcome).toMatchObject({ errorCode: null, response: { statusCode: 202 } });
-  expect(outcome.response?.headers).toEqual([['content-length', '0']]);
+  for (let request = 0; request < 3; request++) {
+    const outcome = await sender.send(webhook(receiver.url));
+    expect(outcome).toMatchObject({ errorCode: null, response: { statusCode: 202 } });
+    expect(outcome.response?.headers).toEqual([['content-length', '2']]);
+    expect(outcome.response?.body.toString()).toBe('HT');
+  }
+  expect(receiver.connections).toBe(1);
 });
 
-test.each([301, 302, 303, 307, 308])('%i is not followed: the canary stays silent', async (status) => {
-  await using canary = await httpReceiver((_request, response) => response.end());
-  await using receiver = await httpReceiver((_request, response) =>
-    response.writeHead(status, { location: `${canary.url}?secret=1` }).end(),
-  );
-  await using sender = testSender();
-  const outcome = await sender.send(webhook(receiver.url));
-  expect(outcome).toMatchObject({ errorCode: 'REDIRECT', response: { statusCode: status } });
-  expect(outcome.errorMessage).not.toContain('secret');
-  expect(canary.connections).toBe(0);
+test('an interim answer over TLS, and a failure behind one', async () => {
+  await using receiver = await httpsReceiver((request, response) => {
+    response.writeContinue();
+    response.writeProcessing();
+    response.writeHead(request.url === '/bad' ? 500 : 204).end();
+  });
+  await using sender = testSender({ ca: [TEST_CERT] });
+  expect(await sender.send(webhook(receiver.url))).toMatchObject({ errorCode: null });
+  const bad = await sender.send(webhook(`https://127.0.0.1:${receiver.port}/bad`));
+  expect(bad).toMatchObject({ errorCode: 'HTTP_STATUS', response: { statusCode: 500 } });
 });
+
+test('an interim answer is a sign that the request was read: a reset after it is no stale connection', async () => {
+  let requests = 0;
+  await using receiver = await rawReceiver((socket) => {
+    socket.on('data', () => {
+      if (requests++ === 0) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+      else socket.end('HTTP/1.1 100 Continue\r\n\r\n');
+    });
+  });
+  await using sender = testSender();
+  await sender.send(webhook(receiver.url));
+  expect(await sender.send(webhook(receiver.url))).toMatchObject({ errorCode: 'CONNECTION_RESET' });
+  expect(requests).toBe(2);
+});
+
+test.each([300, 301, 302, 303, 304, 305, 306, 307, 308])(
+  '%i is not followed: the canary stays silent',
+  async (status) => {
+    await using canary = await httpReceiver((_request, response) => response.end());
+    await using receiver = await httpReceiver((_request, response) =>
+      response.writeHead(status, { location: `${canary.url}?secret=1` }).end(),
+    );
+    await using sender = testSender();
+    const outcome = await sender.send(webhook(receiver.url));
+    expect(outcome).toMatchObject({ errorCode: 'REDIRECT', response: { statusCode: status } });
+    expect(outcome.errorMessage).not.toContain('secret');
+    expect(canary.connections).toBe(0);
+  },
+);
 
 test('an answer that came while the event loop stalled past the deadline still counts', async () => {
   await using receiver = await rawReceiver((socket) =>

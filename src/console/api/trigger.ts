@@ -144,6 +144,20 @@ export const RESUME_TRIGGER = document<
   resumeTrigger(input: $input) { trigger { ${TRIGGER} } releasedCount userErrors { field code message } }
 }`);
 
+export const ROTATE_SECRET = document<
+  { rotateTriggerSecret: TriggerPayload },
+  {
+    input: {
+      readonly id: string;
+      readonly gracePeriodHours: number;
+      readonly signatureAlgorithm: string | null;
+      readonly signingSecret: string | null;
+    };
+  }
+>(`mutation RotateSecret($input: RotateTriggerSecretInput!) {
+  rotateTriggerSecret(input: $input) { trigger { ${TRIGGER} } signingSecret userErrors { field code message } }
+}`);
+
 /** How many invocations wait for a trigger: what pausing, resuming or deleting it is about. */
 export const TRIGGER_PENDING = document<
   { trigger: { readonly pending: { readonly totalCount: { value: number; capped: boolean } } } | null },

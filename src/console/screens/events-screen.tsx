@@ -88,8 +88,13 @@ const COLUMNS: readonly Column<EventRow>[] = [
       </Link>
     ),
   },
-  { name: 'Deliveries', width: 'minmax(7rem, 1fr)', cell: (event) => <Deliveries event={event} /> },
-  { name: 'Event id', width: 'minmax(9rem, 1.5fr)', when: 'wide', cell: ({ id }) => <code>{id}</code> },
+  { name: 'Deliveries', width: 'minmax(11rem, 1.2fr)', cell: (event) => <Deliveries event={event} /> },
+  {
+    name: 'Event id',
+    width: '9.5rem',
+    when: 'wide',
+    cell: ({ id }) => <code title={id}>{`${id.slice(0, 8)}…${id.slice(-8)}`}</code>,
+  },
   { name: 'Data', width: '5rem', when: 'wide', align: 'end', cell: ({ dataSize }) => bytes(dataSize) },
   {
     name: 'Received',
@@ -105,7 +110,7 @@ function Deliveries({ event: { invocationCounts: counts } }: { readonly event: E
   const parts = [
     ['good', counts.succeeded, 'delivered'],
     ['bad', counts.failed, 'failed'],
-    ['busy', counts.pending + counts.running, 'under way'],
+    ['busy', counts.pending + counts.running, 'open'],
     ['idle', counts.cancelled, 'cancelled'],
   ] as const;
   if (counts.total === 0) return <span class="muted">no trigger</span>;

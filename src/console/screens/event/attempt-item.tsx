@@ -16,9 +16,11 @@ interface AttemptItemProps {
   readonly attempt: Attempt;
   readonly timeoutMs: number | null;
   readonly isLast: boolean;
+  /** Whether to say what to do about a failure; not where the page says it already. */
+  readonly advice: boolean;
 }
 
-export function AttemptItem({ attempt, timeoutMs, isLast }: AttemptItemProps) {
+export function AttemptItem({ attempt, timeoutMs, isLast, advice }: AttemptItemProps) {
   const [chosen, setChosen] = useState<boolean | null>(null);
   const open = chosen ?? isLast;
   const { number, status, cause, durationMs, startedAt } = attempt;
@@ -39,12 +41,12 @@ export function AttemptItem({ attempt, timeoutMs, isLast }: AttemptItemProps) {
         </span>
         <Moment at={startedAt} />
       </button>
-      {open && <AttemptDetail attempt={attempt} timeoutMs={timeoutMs} />}
+      {open && <AttemptDetail attempt={attempt} timeoutMs={timeoutMs} advice={advice} />}
     </li>
   );
 }
 
-function AttemptDetail({ attempt, timeoutMs }: Omit<AttemptItemProps, 'isLast'>) {
+function AttemptDetail({ attempt, timeoutMs, advice }: Omit<AttemptItemProps, 'isLast'>) {
   const { request, response, errorCode, errorMessage, timings } = attempt;
   const explained = explain(attempt);
   return (
@@ -54,7 +56,7 @@ function AttemptDetail({ attempt, timeoutMs }: Omit<AttemptItemProps, 'isLast'>)
           <Icon name="alert" />
           <div>
             <p>
-              <strong>{explained.what}</strong> {explained.advice}
+              <strong>{explained.what}</strong> {advice && explained.advice}
             </p>
             <p class="muted small">
               {humane(errorCode ?? '')}

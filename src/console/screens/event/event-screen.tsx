@@ -100,6 +100,8 @@ function EventPage({ event }: { readonly event: EventDetail }) {
   );
 }
 
+const ORIGINS: Readonly<Record<string, string>> = { GRAPHQL: 'GraphQL', REST: 'REST', SQL: 'SQL' };
+
 function Facts({ event }: { readonly event: EventDetail }) {
   const { receivedAt, dueAt, finishedAt } = event;
   const delayed = Date.parse(dueAt) - Date.parse(receivedAt) > 1000;
@@ -133,7 +135,7 @@ function Facts({ event }: { readonly event: EventDetail }) {
           </>
         )}
         <dt>Came by</dt>
-        <dd>{event.origin === 'REST' || event.origin === 'SQL' ? event.origin : humane(event.origin)}</dd>
+        <dd>{ORIGINS[event.origin] ?? humane(event.origin)}</dd>
         <dt>Project</dt>
         <dd>{event.project}</dd>
         <dt>Source</dt>

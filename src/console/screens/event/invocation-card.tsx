@@ -64,6 +64,7 @@ export function InvocationCard({ invocation, event }: InvocationCardProps) {
             attempt={attempt}
             timeoutMs={trigger?.timeout ?? null}
             isLast={index === attempts.nodes.length - 1}
+            advice={event.invocations.nodes.length > 1 || index < attempts.nodes.length - 1}
           />
         ))}
         <Outcome invocation={invocation} />

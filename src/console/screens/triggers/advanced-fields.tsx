@@ -92,6 +92,13 @@ export function AdvancedFields({ values, set, errors, isNew }: AdvancedFieldsPro
             onChange={(project) => set({ project })}
             error={errors.project}
           />
+          <SelectField
+            label="Signature"
+            value={values.signatureAlgorithm}
+            onChange={(signatureAlgorithm) => set({ signatureAlgorithm })}
+            options={ALGORITHMS}
+            error={errors.signatureAlgorithm}
+          />
           <TextField
             label="Signing secret"
             optional
@@ -114,6 +121,11 @@ export function AdvancedFields({ values, set, errors, isNew }: AdvancedFieldsPro
     </div>
   );
 }
+
+export const ALGORITHMS = [
+  ['HMAC_SHA256', 'HMAC-SHA256, a shared secret'],
+  ['ED25519', 'Ed25519, a public key'],
+] as const;
 
 const MODES = [
   ['JSON', 'JSON'],

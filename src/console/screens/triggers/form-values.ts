@@ -22,6 +22,7 @@ export interface FormValues {
   readonly specVersion: string;
   readonly description: string;
   readonly project: string;
+  readonly signatureAlgorithm: string;
   readonly signingSecret: string;
   readonly paused: boolean;
   readonly headers: readonly HeaderValue[];
@@ -44,6 +45,7 @@ export function valuesOf(trigger: Trigger | null, type: string): FormValues {
     specVersion: trigger?.specVersion ?? 'V1_0_RC1',
     description: trigger?.description ?? '',
     project: trigger?.project ?? 'default',
+    signatureAlgorithm: 'HMAC_SHA256',
     signingSecret: '',
     paused: false,
     headers: (trigger?.headers ?? []).map(({ name, value }, key) => ({
@@ -93,6 +95,7 @@ export function inputOf(values: FormValues, trigger: Trigger | null): Built {
       ? {
           project: values.project.trim() || 'default',
           paused: values.paused,
+          signatureAlgorithm: values.signatureAlgorithm,
           signingSecret: values.signingSecret.trim() || null,
         }
       : { id: trigger.id, expectedVersion: trigger.version }),

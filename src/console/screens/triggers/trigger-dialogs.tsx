@@ -5,12 +5,13 @@ import type { MenuItem } from '../../ui/menu.tsx';
 import { DeleteDialog } from './delete-dialog.tsx';
 import { FireDialog } from './fire-dialog.tsx';
 import { PauseDialog } from './pause-dialog.tsx';
+import { RotateDialog } from './rotate-dialog.tsx';
 import { SecretDialog } from './secret-dialog.tsx';
 import { TriggerForm } from './trigger-form.tsx';
 
 export type TriggerTask =
   | { readonly kind: 'ADD'; readonly type: string }
-  | { readonly kind: 'EDIT' | 'FIRE' | 'PAUSE' | 'RESUME' | 'DELETE'; readonly trigger: Trigger };
+  | { readonly kind: 'EDIT' | 'FIRE' | 'ROTATE' | 'PAUSE' | 'RESUME' | 'DELETE'; readonly trigger: Trigger };
 
 export function menuOf(trigger: Trigger, onTask: (task: TriggerTask) => void): readonly MenuItem[] {
   const paused = trigger.status === 'PAUSED';
@@ -19,6 +20,7 @@ export function menuOf(trigger: Trigger, onTask: (task: TriggerTask) => void): r
     paused
       ? { label: 'Resume', icon: 'play', run: () => onTask({ kind: 'RESUME', trigger }) }
       : { label: 'Pause', icon: 'pause', run: () => onTask({ kind: 'PAUSE', trigger }) },
+    { label: 'Rotate secret', icon: 'key', run: () => onTask({ kind: 'ROTATE', trigger }) },
     { label: 'Delete', icon: 'trash', danger: true, run: () => onTask({ kind: 'DELETE', trigger }) },
   ];
 }
@@ -59,6 +61,17 @@ export function TriggerDialogs({ task, onClose, onChanged, onDeleted }: TriggerD
         <FireDialog type={type} project={project} data={null} title={`Trigger ${type}`} onClose={onClose} />
       );
     }
+    case 'ROTATE':
+      return (
+        <RotateDialog
+          trigger={task.trigger}
+          onClose={onClose}
+          onDone={(shown) => {
+            onChanged();
+            setSecret(shown);
+          }}
+        />
+      );
     case 'PAUSE':
     case 'RESUME':
       return <PauseDialog trigger={task.trigger} to={task.kind} onClose={onClose} onDone={changed} />;
