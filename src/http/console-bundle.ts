@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** Files by name, e.g. `main-Bx1a.js`; `index.html` among them. */
@@ -80,10 +80,11 @@ async function readFiles(place: string): Promise<Bundle> {
 /** Under its name only once complete; what earlier versions left is removed. */
 async function keep(place: string, bundle: Bundle): Promise<void> {
   const half = `${place}.${process.pid}`;
-  await rm(CACHE, { recursive: true, force: true });
   await mkdir(half, { recursive: true });
   for (const [name, text] of bundle) await writeFile(join(half, name), text);
   await rename(half, place);
+  const others = (await readdir(CACHE)).filter((name) => !name.startsWith(basename(place)));
+  for (const name of others) await rm(join(CACHE, name), { recursive: true, force: true });
 }
 
 function digest(text: string): string {

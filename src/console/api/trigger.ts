@@ -30,6 +30,7 @@ export interface Trigger {
   readonly signingKeys: readonly {
     readonly id: string;
     readonly algorithm: string;
+    readonly publicKey: string | null;
     readonly createdAt: string;
     readonly expiresAt: string | null;
   }[];
@@ -57,7 +58,7 @@ export interface LastFailure {
 const TRIGGER = `
   id project name description type url retries timeout retrySchedule status statusReason statusChangedAt
   contentMode specVersion headers { name value } maxConcurrency maxPerMinute
-  signingKeys { id algorithm createdAt expiresAt } version createdAt updatedAt`;
+  signingKeys { id algorithm publicKey createdAt expiresAt } version createdAt updatedAt`;
 
 const ROW = `${TRIGGER}
   stats(window: LAST_24_HOURS) {

@@ -28,7 +28,7 @@ export function Palette() {
   }, []);
   return (
     <>
-      <button type="button" class="find" aria-label="Find" onClick={() => setOpen(true)}>
+      <button type="button" class="find" onClick={() => setOpen(true)}>
         <Icon name="search" size={15} />
         <span>Find…</span>
         <kbd>{/Mac/.test(navigator.userAgent) ? '⌘' : 'Ctrl'} K</kbd>

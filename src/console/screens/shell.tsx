@@ -49,7 +49,8 @@ export function Shell({ children }: { readonly children: ComponentChildren }) {
           })}
         </nav>
         <div class="side-foot">
-          <a class="side-link" href="/graphql" target="_blank" rel="noopener opener">
+          {/* biome-ignore lint/security/noBlankTarget: our own page, which finds the token in the session it shares */}
+          <a class="side-link" href="/graphql" target="_blank" rel="opener">
             <Icon name="code" size={17} />
             <span>GraphiQL</span>
             <Icon name="external" size={12} />
@@ -83,7 +84,7 @@ function Connection() {
   return (
     <p class="connection" role="status" title={`Signed in as ${viewer.value?.name ?? ''}`}>
       <span class={`pulse tone-${tone}`} />
-      {text}
+      <span>{text}</span>
       <span class="version">{server.value?.version}</span>
     </p>
   );

@@ -1,5 +1,6 @@
 /** Queries and mutations. */
 import type { Document } from '../api/document.ts';
+import { sentence } from '../ui/words.ts';
 import { signOut, token } from './session.ts';
 
 /** What Herald answered instead of data, or that it could not be reached. */
@@ -43,9 +44,4 @@ export async function ask<Data, Variables extends Record<string, unknown>>(
   }
   if (answer.data == null) throw new Failure('UNKNOWN', 'Herald answered nothing.');
   return answer.data;
-}
-
-export function sentence(text: string): string {
-  const capital = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(capital) ? capital : `${capital}.`;
 }

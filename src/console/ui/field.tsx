@@ -19,7 +19,7 @@ export interface TiedProps {
 
 export function Field({ label, hint, error, optional, children }: FieldProps) {
   const id = useId();
-  const describedBy = [hint != null && `${id}-hint`, error != null && `${id}-error`].filter(Boolean);
+  const describedBy = [error != null && `${id}-error`, hint != null && `${id}-hint`].filter(Boolean);
   return (
     <div class={error == null ? 'field' : 'field wrong'}>
       <label for={id}>

@@ -1,5 +1,5 @@
 /** Writes JSON: an editor with colours, brackets and problems shown where they are; loaded when first needed. */
-import { useEffect, useId, useRef } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 import type { OpenEditor } from './code-mirror.ts';
 import { indentJson, type JsonProblem } from './json-text.ts';
 
@@ -12,7 +12,6 @@ interface JsonEditorProps {
 }
 
 export function JsonEditor({ label, value, onChange, problem, hint }: JsonEditorProps) {
-  const id = useId();
   const place = useRef<HTMLDivElement>(null);
   const editor = useRef<OpenEditor | null>(null);
   const change = useRef(onChange);
@@ -26,7 +25,7 @@ export function JsonEditor({ label, value, onChange, problem, hint }: JsonEditor
       editor.current = openEditor({
         parent: place.current,
         text: value,
-        attributes: { 'aria-labelledby': `${id}-label`, 'aria-describedby': `${id}-problem` },
+        label,
         onChange: (text) => change.current(text),
       });
     });
@@ -43,7 +42,7 @@ export function JsonEditor({ label, value, onChange, problem, hint }: JsonEditor
   return (
     <div class={problem === null ? 'field' : 'field wrong'}>
       <div class="label-row">
-        <span class="label" id={`${id}-label`}>
+        <span class="label" aria-hidden="true">
           {label}
         </span>
         <button type="button" class="link-button" disabled={problem !== null} onClick={format}>
@@ -51,7 +50,7 @@ export function JsonEditor({ label, value, onChange, problem, hint }: JsonEditor
         </button>
       </div>
       <div class="editor" ref={place} />
-      <p class={problem === null ? 'hint' : 'error'} id={`${id}-problem`} aria-live="polite">
+      <p class={problem === null ? 'hint' : 'error'} aria-live="polite">
         {problem === null
           ? hint
           : `Not valid JSON: ${problem.message} (line ${problem.line}, column ${problem.column})`}

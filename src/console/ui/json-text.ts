@@ -38,16 +38,38 @@ export interface JsonProblem {
 
 /** Null where the text is JSON. */
 export function jsonProblem(text: string): JsonProblem | null {
+  const reason = reasonOf(text);
+  if (reason === null) return null;
+  const before = text.slice(0, placeOf(text, reason)).split('\n');
+  const message = reason
+    .replace(/^JSON\.?\s?[Pp]arse(?: error)?: /, '')
+    .replace(/ (?:in JSON )?at (?:position|line) [\s\S]*$| of the JSON data$/, '')
+    .replace(/, (?:\.{3})?"[\s\S]*$/, '');
+  return { message, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+}
+
+function reasonOf(text: string): string | null {
   try {
     JSON.parse(text);
     return null;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    const at = Number(/at position (\d+)/.exec(reason)?.[1] ?? text.length);
-    const before = text.slice(0, at).split('\n');
-    const message = reason.replace(/ (?:in JSON )?at position.*$/s, '').replace(/, "?\.{3}[\s\S]*$/, '');
-    return { message, line: before.length, column: (before.at(-1)?.length ?? 0) + 1 };
+    return error instanceof Error ? error.message : String(error);
   }
+}
+
+/** Browsers that do not say where have their parser asked: as far as a beginning could still become JSON, it is right. */
+function placeOf(text: string, reason: string): number {
+  const said = /at position (\d+)/.exec(reason)?.[1];
+  if (said !== undefined) return Number(said);
+  let right = 0;
+  let wrong = text.length;
+  while (right < wrong) {
+    const middle = Math.ceil((right + wrong) / 2);
+    const then = reasonOf(text.slice(0, middle));
+    if (then === null || /end of|EOF|[Uu]nterminated/.test(then)) right = middle;
+    else wrong = middle - 1;
+  }
+  return right;
 }
 
 /** In pieces to colour; what stands between tokens is kept. */

@@ -40,12 +40,12 @@ export function Figures({
         {compact(stats.attempts)} attempts
       </Figure>
       <Figure label="Success rate" value={percent(stats.successRate)} tone={rateTone(stats.successRate)}>
-        {compact(stats.invocationsSucceeded)} delivered, {compact(stats.invocationsFailed)} failed
+        {compact(stats.invocationsFailed)} failed for good
       </Figure>
-      <Figure label="Due to delivered, median" value={milliseconds(latency.p50Ms)}>
+      <Figure label="Latency, median" value={milliseconds(latency.p50Ms)}>
         p95 {milliseconds(latency.p95Ms)} · p99 {milliseconds(latency.p99Ms)}
       </Figure>
-      <Figure label="Receivers’ answer, median" value={milliseconds(duration.p50Ms)}>
+      <Figure label="Response, median" value={milliseconds(duration.p50Ms)}>
         p95 {milliseconds(duration.p95Ms)} · p99 {milliseconds(duration.p99Ms)}
       </Figure>
       <Figure label="Retries" value={compact(stats.retries)}>

@@ -1,6 +1,7 @@
 /** A trigger's form: what stands in its fields, as text, and the input that they make. */
 import type { UserError } from '../../api/document.ts';
 import type { Trigger } from '../../api/trigger.ts';
+import { sentence } from '../../ui/words.ts';
 
 export interface HeaderValue {
   readonly key: number;
@@ -108,7 +109,8 @@ export function errorsByField(errors: readonly UserError[]): FieldErrors {
   const byField: Record<string, string> = {};
   for (const { field, message } of errors) {
     const name = field?.slice(1).join('.') ?? '';
-    byField[name] = byField[name] === undefined ? message : `${byField[name]} ${message}`;
+    const said = sentence(message);
+    byField[name] = byField[name] === undefined ? said : `${byField[name]} ${said}`;
   }
   return byField;
 }

@@ -215,9 +215,10 @@ function Facts({ trigger }: { readonly trigger: Trigger }) {
             <span key={key.id} class="block">
               {key.algorithm === 'ED25519' ? 'Ed25519' : 'HMAC-SHA256'}
               <span class="muted">
-                {' '}
-                since <Ago at={key.createdAt} />
+                {key.expiresAt === null ? ' since ' : ', ends '}
+                <Ago at={key.expiresAt ?? key.createdAt} />
               </span>
+              {key.publicKey !== null && <Id id={key.publicKey} what="public key" />}
             </span>
           ))}
         </dd>

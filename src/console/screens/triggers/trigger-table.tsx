@@ -33,14 +33,19 @@ export function TriggerTable({ rows, onTask }: TriggerTableProps) {
 
 const COLUMNS: readonly Column<TriggerRow>[] = [
   {
-    name: 'Name',
-    width: 'minmax(8rem, 1.2fr)',
-    cell: ({ id, name, project }) => (
-      <span class="ellipsis">
-        <Link to={`/triggers/${id}`} class="row-link">
-          {name}
-        </Link>
-        {project !== 'default' && <span class="muted"> {project}</span>}
+    name: 'Name and URL',
+    width: 'minmax(10rem, 1.7fr)',
+    cell: ({ id, name, url, project }) => (
+      <span class="two-lines">
+        <span class="ellipsis">
+          <Link to={`/triggers/${id}`} class="row-link">
+            {name}
+          </Link>
+          {project !== 'default' && <span class="muted"> {project}</span>}
+        </span>
+        <code class="ellipsis wide" title={url}>
+          {url}
+        </code>
       </span>
     ),
   },
@@ -51,13 +56,7 @@ const COLUMNS: readonly Column<TriggerRow>[] = [
       <Status of={status} {...(statusReason !== null && { title: humane(statusReason) })} />
     ),
   },
-  { name: 'Type', width: 'minmax(6rem, 0.9fr)', cell: ({ type }) => <span class="ellipsis">{type}</span> },
-  {
-    name: 'Webhook URL',
-    width: 'minmax(8rem, 1.5fr)',
-    when: 'wide',
-    cell: ({ url }) => <code class="ellipsis">{url.replace(/^https?:\/\//, '')}</code>,
-  },
+  { name: 'Type', width: 'minmax(6rem, 1fr)', cell: ({ type }) => <span class="ellipsis">{type}</span> },
   {
     name: 'Success, 24 h',
     width: '9.5rem',
@@ -71,7 +70,7 @@ const COLUMNS: readonly Column<TriggerRow>[] = [
   },
   {
     name: 'Last failure',
-    width: 'minmax(7rem, 1fr)',
+    width: 'minmax(8rem, 1.1fr)',
     when: 'wide',
     cell: ({ failures }) => <Last failure={failures.nodes[0]} />,
   },
