@@ -1,16 +1,14 @@
-/** A real headless Chromium: the one of the system where there is one, else the one that came with `npm ci`. */
-import { existsSync } from 'node:fs';
-import bundled from '@sparticuz/chromium';
+/** The console in a real headless browser. */
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
-
-const OF_THE_SYSTEM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+import { findChromium } from './chromium.ts';
 
 export async function launchBrowser(): Promise<Browser> {
-  const executablePath = OF_THE_SYSTEM.find(existsSync) ?? (await bundled.executablePath());
+  const { executablePath, env } = await findChromium();
   return chromium.launch({
     executablePath,
     // The sandbox needs privileges that containers do not give; the pages are our own.
     args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'],
+    env: { ...process.env, ...env } as Record<string, string>,
   });
 }
 
@@ -60,3 +58,7 @@ export async function visit(
     [Symbol.asyncDispose]: () => context.close(),
   };
 }
+
+/** Waits until a text can be seen. */
+export const seen = (page: Page, text: string | RegExp): Promise<void> =>
+  page.getByText(text).filter({ visible: true }).first().waitFor();

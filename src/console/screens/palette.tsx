@@ -6,7 +6,7 @@ import { go } from '../state/route.tsx';
 import { Dialog } from '../ui/dialog.tsx';
 import { Icon, type IconName } from '../ui/icon.tsx';
 import { findById } from './find-by-id.ts';
-import { PLACES } from './shell.tsx';
+import { PLACES } from './places.ts';
 
 interface Hit {
   readonly label: string;

@@ -7,15 +7,7 @@ import { server, signOut, token, viewer } from '../state/session.ts';
 import { type Theme, theme } from '../state/theme.ts';
 import { Icon, type IconName, Logo } from '../ui/icon.tsx';
 import { Palette } from './palette.tsx';
-
-export const PLACES: readonly (readonly [to: string, label: string, icon: IconName])[] = [
-  ['/', 'Overview', 'overview'],
-  ['/triggers', 'Triggers', 'bolt'],
-  ['/events', 'Events', 'events'],
-  ['/invocations', 'Invocations', 'send'],
-  ['/live', 'Live tail', 'live'],
-  ['/settings', 'Settings', 'settings'],
-];
+import { PLACES } from './places.ts';
 
 export function Shell({ children }: { readonly children: ComponentChildren }) {
   const { path } = place.value;

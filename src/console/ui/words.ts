@@ -78,7 +78,8 @@ export function bytes(size: number): string {
 /** `RETRIES_EXHAUSTED` → `Retries exhausted`. */
 export function humane(code: string): string {
   const words = code.toLowerCase().replaceAll('_', ' ');
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  const sentence = words.charAt(0).toUpperCase() + words.slice(1);
+  return sentence.replace(/\b(?:http|dns|tls|api|json)\b/gi, (name) => name.toUpperCase());
 }
 
 /** With a capital and a full stop. */

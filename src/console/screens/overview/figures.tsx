@@ -1,6 +1,6 @@
 /** The figures of a span of time, side by side. */
 import type { ComponentChildren } from 'preact';
-import type { Stats } from '../../api/stats.ts';
+import type { Latency, Stats } from '../../api/stats.ts';
 import { compact, milliseconds, percent } from '../../ui/words.ts';
 
 interface FigureProps {
@@ -25,6 +25,11 @@ function rateTone(rate: number | null): 'bad' | 'warn' | '' {
   return rate < 0.9 ? 'bad' : 'warn';
 }
 
+function tail({ p95Ms, p99Ms }: Latency, small: boolean): string {
+  const p95 = `p95 ${milliseconds(p95Ms)}`;
+  return small ? p95 : `${p95} · p99 ${milliseconds(p99Ms)}`;
+}
+
 export function Figures({
   stats,
   compact: small = false,
@@ -40,13 +45,13 @@ export function Figures({
         {compact(stats.attempts)} attempts
       </Figure>
       <Figure label="Success rate" value={percent(stats.successRate)} tone={rateTone(stats.successRate)}>
-        {compact(stats.invocationsFailed)} failed for good
+        {compact(stats.invocationsFailed)} given up
       </Figure>
       <Figure label="Latency, median" value={milliseconds(latency.p50Ms)}>
-        p95 {milliseconds(latency.p95Ms)} · p99 {milliseconds(latency.p99Ms)}
+        {tail(latency, small)}
       </Figure>
       <Figure label="Response, median" value={milliseconds(duration.p50Ms)}>
-        p95 {milliseconds(duration.p95Ms)} · p99 {milliseconds(duration.p99Ms)}
+        {tail(duration, small)}
       </Figure>
       <Figure label="Retries" value={compact(stats.retries)}>
         {percent(share)} of attempts
