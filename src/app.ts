@@ -10,6 +10,7 @@ import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
 import { createGraphiqlPage } from './graphql/graphiql.ts';
 import { createGraphql } from './graphql/yoga.ts';
+import { createConsole } from './http/console.ts';
 import type { Doors } from './http/routes.ts';
 import { type HttpServer, startServer } from './http/server.ts';
 import { createAwaitAnswer } from './http/synchronous.ts';
@@ -199,6 +200,7 @@ async function startApi(parts: ApiParts): Promise<HttpServer> {
   const doors: Doors = {
     graphql: (req, res, caller) => graphql.handle(req, res, caller),
     graphiql: createGraphiqlPage().handle,
+    console: createConsole(),
     queue: { queue, awaitAnswer: createAwaitAnswer(db, feed), maxBodyBytes: config.maxBodyBytes },
   };
   const http = await startServer({

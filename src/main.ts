@@ -96,6 +96,8 @@ async function start({ env }: CommandCall): Promise<ExitCode> {
   const log = createLog(config.logLevel);
   const app = await startApp(config, log);
   process.stdout.write(banner(config, app, performance.now()));
+  // So that the console is made by the time that somebody follows the link.
+  if (config.roles.has('api')) void fetch(app.url).catch(() => {});
   const reason = await Promise.race([stopping, app.broken]);
   log('info', 'stopping', { reason });
   await app.close();
@@ -132,14 +134,17 @@ function stopOnSignals(): Promise<string> {
 function banner(config: Config, app: App, tookMs: number): string {
   // Output often ends in a log: a token that was set is known to whoever set it, and is not said again.
   const shown = config.adminToken === null ? app.adminToken : null;
-  const link = shown === null ? `${app.url}/graphql` : `${app.url}/graphql#token=${shown}`;
+  const token = shown === null ? '' : `#token=${shown}`;
+  const link = (path: string): string =>
+    config.roles.has('api') ? `${app.url}${path}${token}` : 'in the processes with the role api';
   const dataDir = resolve(config.dataDir);
   const proxy =
     config.egressProxy === null ? '' : `, through ${config.egressProxy.host}:${config.egressProxy.port}`;
   return `
   Herald ${VERSION} is ready after ${(tookMs / 1000).toFixed(1)} s at ${app.url}
 
-    GraphiQL   ${config.roles.has('api') ? link : 'in the processes with the role api'}
+    Console    ${link('/')}
+    GraphiQL   ${link('/graphql')}
     Token      ${tokenLine(config, app.adminToken, dataDir)}
     Database   ${app.databaseAt}
     Webhooks   ${describeEgress(config.egress)}${proxy} (EGRESS, EGRESS_ALLOW_CIDRS)

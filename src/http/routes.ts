@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Caller, mayCaller, seesProject } from '../domain/caller.ts';
 import { AppError } from '../domain/errors.ts';
 import { type Authenticate, bearerToken } from './auth.ts';
+import { type Console, isConsolePath } from './console.ts';
 import type { OriginPolicy } from './origin.ts';
 import { headersOf, problemOf, sendProblem } from './problem.ts';
 import { handleQueue, type QueueHandlerDeps, type QueueRoute, queueRoute } from './queue.ts';
@@ -12,6 +13,7 @@ export interface Doors {
   readonly graphql: (req: IncomingMessage, res: ServerResponse, caller: Caller) => Promise<void> | void;
   readonly graphiql: (req: IncomingMessage, res: ServerResponse) => void;
   readonly queue: QueueHandlerDeps;
+  readonly console: Console;
 }
 
 export interface RouteOptions {
@@ -43,7 +45,7 @@ export async function answer(
     );
   }
   if (origins.answerCors(req, res)) return;
-  if (path === '/') return void res.writeHead(302, { location: '/graphql' }).end();
+  if (isConsolePath(path)) return doors.console.handle(req, res, path);
   if (path === '/graphql') return answerGraphql(options, doors, req, res);
   const route = queueRoute(path);
   if (route === null) throw new AppError('NOT_FOUND', `nothing is at ${path}`);

@@ -1,0 +1,135 @@
+/** Queues an event by hand, then goes where its progress can be watched, or shows the receiver's answer. */
+import { useId, useState } from 'preact/hooks';
+import { QUEUE_EVENT } from '../../api/event.ts';
+import { ask, Failure } from '../../state/ask.ts';
+import { go } from '../../state/route.tsx';
+import { Dialog } from '../../ui/dialog.tsx';
+import { CheckField, TextField } from '../../ui/field.tsx';
+import { Icon } from '../../ui/icon.tsx';
+import { JsonEditor } from '../../ui/json-editor.tsx';
+import { jsonProblem } from '../../ui/json-text.ts';
+import { errorsByField, type FieldErrors } from './form-values.ts';
+import { ReceiverAnswer } from './receiver-answer.tsx';
+
+interface FireDialogProps {
+  readonly title: string;
+  readonly type: string;
+  readonly project: string;
+  /** To begin with; null for what was sent last from this tab, or a sample. */
+  readonly data: string | null;
+  readonly onClose: () => void;
+}
+
+const SAMPLE = '{\n  "id": 42,\n  "hello": "world"\n}';
+const keyOf = (project: string, type: string): string => `herald-data:${project}:${type}`;
+
+export function FireDialog({ title, type, project, data, onClose }: FireDialogProps) {
+  const [text, setText] = useState(() => data ?? sessionStorage.getItem(keyOf(project, type)) ?? SAMPLE);
+  const [delay, setDelay] = useState('');
+  const [time, setTime] = useState('');
+  const [synchronously, setSynchronously] = useState(false);
+  const [errors, setErrors] = useState<FieldErrors>({});
+  const [busy, setBusy] = useState(false);
+  const [eventId, setEventId] = useState<string | null>(null);
+  const formId = useId();
+  const problem = jsonProblem(text);
+  const later = delay.trim() !== '' || time !== '';
+
+  const open = (id: string): void => {
+    onClose();
+    go(`/events/${id}`);
+  };
+  const submit = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    if (problem !== null) return;
+    const seconds = Number(delay);
+    if (delay.trim() !== '' && !(seconds >= 0)) return setErrors({ delay: 'Expected seconds, 0 or more' });
+    setBusy(true);
+    try {
+      const { queueEvent } = await ask(QUEUE_EVENT, {
+        input: {
+          type,
+          project,
+          dataText: text,
+          ...(delay.trim() !== '' && { delay: seconds }),
+          ...(time !== '' && { timestamp: new Date(time).toISOString() }),
+        },
+      });
+      if (queueEvent.event === null) return setErrors(errorsByField(queueEvent.userErrors));
+      sessionStorage.setItem(keyOf(project, type), text);
+      setErrors({});
+      if (synchronously && !later) setEventId(queueEvent.event.id);
+      else open(queueEvent.event.id);
+    } catch (error) {
+      if (error instanceof Failure) setErrors({ '': error.message });
+    } finally {
+      setBusy(false);
+    }
+  };
+  const dataError = errors.dataText ?? errors.data;
+  return (
+    <Dialog
+      title={title}
+      shape="sheet"
+      onClose={onClose}
+      footer={
+        <>
+          <button type="button" class="button" onClick={onClose}>
+            {eventId === null ? 'Cancel' : 'Close'}
+          </button>
+          <button type="submit" form={formId} class="button primary" disabled={busy || problem !== null}>
+            <Icon name="bolt" size={14} />{' '}
+            {later ? 'Schedule' : eventId === null ? 'Trigger' : 'Trigger again'}
+          </button>
+        </>
+      }
+    >
+      <form id={formId} onSubmit={submit} noValidate class="form">
+        {(errors[''] ?? errors.type ?? errors.project) !== undefined && (
+          <div class="callout bad" role="alert">
+            <Icon name="alert" />
+            <p>{errors[''] ?? errors.type ?? errors.project}</p>
+          </div>
+        )}
+        <p class="muted">
+          Queues an event of type <code>{type}</code>: every active trigger of this type fires.
+        </p>
+        <JsonEditor
+          label="Event data"
+          value={text}
+          onChange={setText}
+          problem={dataError === undefined ? problem : { message: dataError, line: 1, column: 1 }}
+          hint="JSON, sent byte for byte as it stands here"
+        />
+        <div class="pair">
+          <TextField
+            label="Delay"
+            optional
+            value={delay}
+            onChange={setDelay}
+            error={errors.delay}
+            suffix="s"
+            placeholder="0"
+            hint="Added to the time, or to now"
+          />
+          <TextField
+            label="Time"
+            optional
+            type="datetime-local"
+            value={time}
+            onChange={setTime}
+            error={errors.timestamp}
+            hint="Yours, not UTC. Empty: now"
+          />
+        </div>
+        <CheckField
+          label="Synchronously"
+          hint={later ? 'Only for events that are due now' : 'Wait here for the receiver’s answer'}
+          checked={synchronously && !later}
+          onChange={setSynchronously}
+        />
+      </form>
+      {eventId !== null && <ReceiverAnswer key={eventId} eventId={eventId} onOpen={() => open(eventId)} />}
+    </Dialog>
+  );
+}

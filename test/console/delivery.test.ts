@@ -1,0 +1,190 @@
+/** What people do all day, in a real browser, on a whole Herald with a real receiver. */
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createTrigger, queueEvent, startTestApp, type TestApp, TOKEN } from '../support/app.ts';
+import { ok, type Receiver, startReceiver, status } from '../support/receiver.ts';
+import { until } from '../support/until.ts';
+import { launchBrowser, seen, type Visit, type VisitOptions, visit } from './browser.ts';
+
+let app: TestApp;
+let receiver: Receiver;
+let browser: Browser;
+beforeAll(async () => {
+  [app, receiver, browser] = await Promise.all([startTestApp(), startReceiver(), launchBrowser()]);
+});
+afterAll(async () => {
+  await browser.close();
+  await receiver[Symbol.asyncDispose]();
+  await app[Symbol.asyncDispose]();
+});
+
+const open = (path: string, options?: VisitOptions): Promise<Visit> =>
+  visit(browser, { url: app.url, token: TOKEN }, path, options);
+
+describe('the way of an event', () => {
+  test('a trigger is added through the form, fired, and watched while it fails, retries and succeeds', async () => {
+    await using visited = await open('/triggers');
+    const { page, complaints } = visited;
+    await page.getByRole('button', { name: 'Add trigger' }).first().click();
+    await page.getByLabel('Trigger name').fill('orders');
+    await page.getByLabel('Type', { exact: true }).fill('order.paid');
+    await page.getByLabel('Webhook URL').fill(receiver.url);
+    await page.getByText('Advanced').click();
+    expect(await page.getByLabel('Retries').inputValue()).toBe('3');
+    expect(await page.getByLabel('Timeout').inputValue()).toBe('5000');
+    await page.getByLabel('Retry schedule').fill('2, 0');
+    await page.getByRole('dialog').getByRole('button', { name: 'Add trigger' }).click();
+
+    const secret = page.getByRole('dialog', { name: 'Your signing secret' });
+    expect(await secret.locator('code').innerText()).toMatch(/^whsec_/);
+    expect(await secret.getByRole('button', { name: 'Done' }).isDisabled()).toBe(true);
+    await secret.getByRole('button', { name: 'Copy' }).click();
+    expect(await page.evaluate('navigator.clipboard.readText()')).toMatch(/^whsec_/);
+    await secret.getByLabel('I have stored it safely').check();
+    await secret.getByRole('button', { name: 'Done' }).click();
+
+    let calls = 0;
+    receiver.answer = (delivery, res) => (++calls === 1 ? status(503, 'busy') : ok)(delivery, res);
+    await page.getByRole('button', { name: 'Trigger orders' }).click();
+    await page.getByRole('textbox', { name: 'Event data' }).fill('{"n": 12345678901234567890, }');
+    await seen(page, /Not valid JSON/);
+    expect(await page.getByRole('button', { name: 'Trigger', exact: true }).isDisabled()).toBe(true);
+    await page.getByRole('textbox', { name: 'Event data' }).fill('{"n": 12345678901234567890}');
+    await page.getByRole('dialog').getByRole('button', { name: 'Trigger', exact: true }).click();
+
+    // Straight to the event, which moves by itself.
+    await page.getByRole('heading', { name: /order\.paid/ }).waitFor();
+    await seen(page, /Not delivered yet to “orders”\. The receiver answered 503/);
+    await seen(page, /Next attempt/);
+    await seen(page, /Delivered to “orders”.*at attempt 2/);
+    expect(receiver.deliveries.at(-1)?.text).toContain('"data":{"n": 12345678901234567890}');
+    await seen(page, '12345678901234567890');
+    await page.getByRole('button', { name: 'Copy as curl' }).click();
+    expect(await page.evaluate('navigator.clipboard.readText()')).toContain("-H 'webhook-id: ");
+    expect(complaints).toEqual([]);
+  });
+
+  test('one that failed says why, and what to do', async () => {
+    receiver.answer = status(404, 'no such hook');
+    await createTrigger(app, { name: 'lost', type: 'lost', url: receiver.url, retries: 0 });
+    const { id } = await queueEvent(app, { type: 'lost' });
+    await using visited = await open('/invocations?status=FAILED');
+    const { page } = visited;
+    await page.getByRole('link', { name: 'lost' }).first().click();
+    await seen(page, /Not delivered to “lost”\. The receiver answered 404 Not Found/);
+    await seen(page, /Check the path in the trigger’s URL/);
+    await seen(page, 'no such hook');
+    await seen(page, 'All attempts were used up.');
+    expect(page.url()).toContain(`/events/${id}`);
+  });
+
+  test('fired synchronously, the receiver’s answer is shown', async () => {
+    receiver.answer = status(200, '{"accepted": true}', { 'content-type': 'application/json' });
+    await createTrigger(app, { name: 'sync', type: 'sync', url: receiver.url });
+    await using visited = await open('/triggers?q=sync');
+    const { page } = visited;
+    await page.getByRole('button', { name: 'Trigger sync' }).click();
+    await page.getByRole('textbox', { name: 'Event data' }).waitFor();
+    await page.getByLabel('Synchronously').check();
+    await page.getByRole('dialog').getByRole('button', { name: 'Trigger', exact: true }).click();
+    await seen(page, /Answered after/);
+    await page.getByRole('region', { name: 'Answer of the receiver' }).getByText('"accepted"').waitFor();
+  });
+
+  test('what the server refuses is said beside its field, which gets the focus', async () => {
+    await using visited = await open('/triggers?add=');
+    const { page } = visited;
+    await page.getByLabel('Trigger name').fill('fine');
+    await page.getByLabel('Type', { exact: true }).fill('x');
+    await page.getByLabel('Webhook URL').fill('ftp://example.com');
+    await page.getByText('Advanced').click();
+    await page.getByLabel('Retries').fill('51');
+    await page.getByRole('dialog').getByRole('button', { name: 'Add trigger' }).click();
+    const url = page.getByLabel('Webhook URL');
+    await until(async () => (await url.getAttribute('aria-invalid')) === 'true', 'the mark');
+    const describedBy = (await url.getAttribute('aria-describedby'))?.split(' ')[0];
+    expect(await page.locator(`[id="${describedBy}"]`).innerText()).toMatch(/http/);
+    expect(await page.getByLabel('Retries').getAttribute('aria-invalid')).toBe('true');
+    await until(() => page.evaluate('document.activeElement.type === "url"'), 'the focus');
+  });
+
+  test('a trigger is paused, resumed and deleted from its row, its pending work let finish or cancelled', async () => {
+    receiver.answer = ok;
+    const { id } = await createTrigger(app, { name: 'row', type: 'row', url: receiver.url });
+    await queueEvent(app, { type: 'row', delay: 3600 });
+    await using visited = await open('/triggers?q=row');
+    const { page } = visited;
+    const choose = async (item: string): Promise<void> => {
+      await page.getByRole('button', { name: 'More for row' }).click();
+      await page.getByRole('menuitem', { name: item }).click();
+    };
+    await choose('Pause');
+    await seen(page, 'Waiting now: 1.');
+    await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click();
+    await page.getByRole('cell', { name: 'Paused' }).waitFor();
+    await choose('Resume');
+    await page.getByRole('dialog').getByRole('button', { name: 'Resume' }).click();
+    await page.getByRole('cell', { name: 'Active' }).waitFor();
+    await choose('Delete');
+    await page.getByLabel('Cancel them').check();
+    await page.getByRole('button', { name: 'Delete trigger' }).click();
+    await seen(page, 'No trigger matches');
+    expect(await app.graphql(`{ trigger(id: "${id}") { id } }`)).toEqual({ trigger: null });
+  });
+});
+
+describe('lists', () => {
+  test('new rows come by themselves, and do not move what is being read', async () => {
+    receiver.answer = ok;
+    await createTrigger(app, { type: 'list', url: receiver.url });
+    const events = Array.from({ length: 300 }, () => ({ type: 'list' }));
+    await app.graphql(
+      'mutation ($input: QueueEventsInput!) { queueEvents(input: $input) { userErrors { message } } }',
+      { input: { events } },
+    );
+    await using visited = await open('/events?type=list');
+    const { page } = visited;
+    const rows = page.locator('.table-body [role=row]');
+    await rows.first().waitFor();
+    const first = (): Promise<string | null> => rows.first().getByRole('link').getAttribute('href');
+    const before = await first();
+    await queueEvent(app, { type: 'list' });
+    await until(async () => (await first()) !== before, 'the new row on top');
+
+    await page.evaluate('document.querySelector("main").scrollTo(0, 1e6)');
+    await until(async () => Number(await rows.first().getAttribute('aria-rowindex')) > 20, 'the rows below');
+    const place = `(() => {
+      const row = document.querySelectorAll('.table-body [role=row]')[12];
+      return row.getBoundingClientRect().top + row.querySelector('a').href;
+    })()`;
+    const there = await page.evaluate(place);
+    const { id } = await queueEvent(app, { type: 'list' });
+    await page.getByRole('button', { name: '1 new event' }).waitFor();
+    expect(await page.evaluate(place)).toEqual(there);
+    expect(await rows.count()).toBeLessThan(60);
+    await page.getByRole('button', { name: '1 new event' }).click();
+    await until(async () => (await first())?.endsWith(id), 'the waiting row');
+  });
+
+  test('the live tail goes on where it was paused, without a gap', async () => {
+    receiver.answer = ok;
+    await createTrigger(app, { type: 'tail', url: receiver.url });
+    await using visited = await open('/live?type=tail&kind=EVENT_QUEUED');
+    const { page } = visited;
+    const lines = page.locator('.tail li');
+    await seen(page, 'Listening…');
+    await until(async () => {
+      await queueEvent(app, { type: 'tail' });
+      return (await lines.count()) > 0;
+    }, 'a first line');
+    await page.getByRole('button', { name: 'Pause' }).click();
+    const before = await lines.count();
+    for (let index = 0; index < 5; index++) await queueEvent(app, { type: 'tail' });
+    await page.getByRole('button', { name: 'Resume' }).click();
+    await until(async () => (await lines.count()) >= before + 5, 'what came while it was paused');
+    const hrefs: readonly string[] = await lines
+      .locator('a')
+      .evaluateAll('links => links.map(link => link.href)');
+    expect(new Set(hrefs).size).toBe(hrefs.length);
+  });
+});
