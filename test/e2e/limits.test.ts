@@ -87,6 +87,29 @@ test('maxPerMinute spaces attempts evenly over both processes and plans no job a
   expect((await writes()) - before).toBeLessThan(40 * 7);
 });
 
+test('a receiver that was down gets what it missed within its limit, and nothing fails that had retries left', async () => {
+  await using receiver = await startReceiver((_, res) => void res.writeHead(503).end());
+  const type = newType();
+  const { id } = await createTrigger(app, {
+    type,
+    url: receiver.url,
+    retries: 30,
+    retrySchedule: [1],
+    maxPerMinute: 1200,
+  });
+  await queue(type, 50);
+  // All have failed at least once.
+  await receiver.received(80, 30_000);
+  const upAt = performance.now();
+  receiver.answer = ok;
+  await until(async () => (await statuses(id)).SUCCEEDED === 50, 'all to succeed', 30_000);
+  const at = receiver.deliveries.map((delivery) => delivery.at).filter((moment) => moment > upAt);
+  for (const [index, start] of at.entries()) {
+    // 20 a second, and what a busy machine brings late.
+    expect(at.slice(index).filter((moment) => moment < start + 1000).length).toBeLessThanOrEqual(26);
+  }
+});
+
 test('a limit that is lifted lets the line go', async () => {
   await using receiver = await startReceiver();
   const type = newType();

@@ -14,6 +14,7 @@ const CREATE = `mutation ($input: CreateTriggerInput!) {
 const UPDATE = `mutation ($input: UpdateTriggerInput!) {
   updateTrigger(input: $input) {
     trigger { id name type url retries timeout retrySchedule description contentMode specVersion version status
+      maxConcurrency maxPerMinute
       headers { name value } }
     userErrors { field code message }
   }
@@ -29,7 +30,7 @@ describe('createTrigger', () => {
     const { data } = await ask(
       door,
       `mutation { createTrigger(input: { name: "defaults", type: "order.paid", url: "HTTP://127.0.0.1:80/a b" }) {
-        trigger { project name description type url retries timeout retrySchedule status statusReason contentMode
+        trigger { project name description maxConcurrency maxPerMinute type url retries timeout retrySchedule status statusReason contentMode
           specVersion headers { name value } version signingKeys { algorithm expiresAt } createdAt updatedAt
           statusChangedAt }
         signingSecret
@@ -47,6 +48,8 @@ describe('createTrigger', () => {
       retries: 3,
       timeout: 5000,
       retrySchedule: null,
+      maxConcurrency: null,
+      maxPerMinute: null,
       status: 'ACTIVE',
       statusReason: null,
       contentMode: 'JSON',
@@ -63,7 +66,7 @@ describe('createTrigger', () => {
     const { data } = await ask(
       door,
       `mutation ($input: CreateTriggerInput!) { createTrigger(input: $input) {
-        trigger { project description retries timeout retrySchedule status statusReason contentMode specVersion
+        trigger { project description maxConcurrency maxPerMinute retries timeout retrySchedule status statusReason contentMode specVersion
           headers { name value } }
         signingSecret
         userErrors { code }
@@ -78,6 +81,8 @@ describe('createTrigger', () => {
           retries: 0,
           timeout: 100,
           retrySchedule: [0, 5, 604800],
+          maxConcurrency: 10_000,
+          maxPerMinute: 1,
           contentMode: 'BINARY',
           specVersion: 'V1_0',
           headers: [
@@ -96,6 +101,8 @@ describe('createTrigger', () => {
         retries: 0,
         timeout: 100,
         retrySchedule: [0, 5, 604800],
+        maxConcurrency: 10_000,
+        maxPerMinute: 1,
         status: 'PAUSED',
         statusReason: 'MANUAL',
         contentMode: 'BINARY',
@@ -131,6 +138,10 @@ describe('createTrigger', () => {
     ['51 retries', { retries: 51 }, ['retries'], 'INVALID'],
     ['a timeout of 99 ms', { timeout: 99 }, ['timeout'], 'INVALID'],
     ['a timeout of 120001 ms', { timeout: 120_001 }, ['timeout'], 'INVALID'],
+    ['a concurrency of 0', { maxConcurrency: 0 }, ['maxConcurrency'], 'INVALID'],
+    ['a concurrency of 10,001', { maxConcurrency: 10_001 }, ['maxConcurrency'], 'INVALID'],
+    ['0 attempts a minute', { maxPerMinute: 0 }, ['maxPerMinute'], 'INVALID'],
+    ['60,001 attempts a minute', { maxPerMinute: 60_001 }, ['maxPerMinute'], 'INVALID'],
     ['an empty schedule', { retrySchedule: [] }, ['retrySchedule'], 'INVALID'],
     ['a negative delay', { retrySchedule: [1, -1] }, ['retrySchedule', '1'], 'INVALID'],
     ['a reserved header', header('Host', 'x'), ['headers', '0', 'name'], 'HEADER_NOT_ALLOWED'],
@@ -178,6 +189,20 @@ describe('createTrigger', () => {
 });
 
 describe('updateTrigger', () => {
+  test('sets and removes limits', async () => {
+    const { id } = await createTrigger(door, { name: 'limited', type: 't' });
+    const change = async (input: Record<string, unknown>) => {
+      const { data } = await ask(door, UPDATE, { input: { id, ...input } });
+      return data.updateTrigger;
+    };
+    const both = await change({ maxConcurrency: 2, maxPerMinute: 30 });
+    expect(both.trigger).toMatchObject({ maxConcurrency: 2, maxPerMinute: 30 });
+    const one = await change({ maxPerMinute: null });
+    expect(one.trigger).toMatchObject({ maxConcurrency: 2, maxPerMinute: null });
+    const none = await change({ maxConcurrency: -1 });
+    expect(none.userErrors).toMatchObject([{ field: ['input', 'maxConcurrency'], code: 'INVALID' }]);
+  });
+
   test('leaves absent fields alone, clears what null may clear, counts the version', async () => {
     const { id } = await createTrigger(door, {
       name: 'changing',

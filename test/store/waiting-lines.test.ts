@@ -175,13 +175,15 @@ describe('max_per_minute', () => {
   test('starts one at a time, and plans the line evenly', async () => {
     await sql`update herald.triggers set max_per_minute = 600 where id = ${triggerId}`;
     const ids = await queue('a', 30);
+    const startedAt = performance.now();
     const going = (await Promise.all(ids.map((id) => takeTurns(db, waiters([id]))))).flat();
+    const tookMs = performance.now() - startedAt;
     expect(going.filter(Boolean).length).toBeGreaterThanOrEqual(1);
-    // 100 ms apart; as many as the calls above took, and one that may be early.
-    expect(going.filter(Boolean).length).toBeLessThan(5);
+    // 100 ms apart; one at once, and one that may be a little early.
+    expect(going.filter(Boolean).length).toBeLessThanOrEqual(tookMs / 100 + 2);
     await sweepIntoLine(db, [triggerId]);
     const [answer] = await callFromLine(db, [{ triggerId, count: 100 }]);
-    expect(answer?.called).toBeGreaterThanOrEqual(18);
+    expect(answer?.called).toBeGreaterThanOrEqual(10);
     expect(answer?.called).toBeLessThanOrEqual(20);
     const gaps = await sql`
       select round(extract(epoch from run_at - lag(run_at) over (order by run_at)) * 1000)::int as ms
