@@ -135,7 +135,7 @@ describe.each([
     }
     expect(requests.filter((url) => !url.startsWith(app.url) && !url.startsWith('data:'))).toEqual([]);
     expect(complaints).toEqual([]);
-  });
+  }, 90_000);
 });
 
 test('the colours can be switched, and stay', async () => {

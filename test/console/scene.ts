@@ -31,6 +31,8 @@ interface Place {
 
 interface Scene {
   readonly triggerId: string;
+  /** With what part of the traffic each had, and how much of that failed. */
+  readonly triggers: readonly { readonly id: string; readonly share: number; readonly fails: number }[];
   readonly failedId: string;
   readonly retryingId: string;
   readonly makeNoise: () => Promise<void>;
@@ -65,13 +67,13 @@ export async function liveThroughADay({ receiverUrl, ...herald }: Place): Promis
     { name: 'x-api-key', value: 'k', secret: true },
     { name: 'x-team', value: 'crm' },
   ];
-  await create({
+  const warehouse = await create({
     name: 'orders-to-warehouse',
     type: 'order.paid',
     url: receiverUrl,
     description: 'Picks and packs',
   });
-  await create({
+  const mailer = await create({
     name: 'signup-mailer',
     type: 'user.signed_up',
     url: `${receiverUrl}/mail`,
@@ -117,6 +119,11 @@ export async function liveThroughADay({ receiverUrl, ...herald }: Place): Promis
   await Promise.all([reached(failedId, 'FAILED', 2), reached(retryingId, 'RETRYING', 2)]);
   return {
     triggerId,
+    triggers: [
+      { id: warehouse, share: 0.6, fails: 0.002 },
+      { id: triggerId, share: 0.6, fails: 0.03 },
+      { id: mailer, share: 0.3, fails: 0 },
+    ],
     failedId,
     retryingId,
     async makeNoise() {

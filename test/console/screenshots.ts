@@ -4,12 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
+import postgres from 'postgres';
 import { startApp } from '../../src/app.ts';
 import { readConfig } from '../../src/config.ts';
 import { createLog } from '../../src/log.ts';
+import { startEmbedded } from '../../src/store/embedded.ts';
 import { startReceiver } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
 import { launchBrowser, visit } from './browser.ts';
+import { giveHistory } from './history.ts';
 import { answerLikeShops, liveThroughADay } from './scene.ts';
 
 const PLACE = fileURLToPath(new URL('screenshots', import.meta.url));
@@ -28,16 +31,28 @@ interface Shot {
 
 const dataDir = await mkdtemp(join(tmpdir(), 'herald-screenshots-'));
 const receiver = await startReceiver(answerLikeShops);
-const config = readConfig({ DATA_DIR: dataDir, PORT: '0', ADMIN_TOKEN: TOKEN, LOG_LEVEL: 'silent' });
+const postgresServer = await startEmbedded({ dataDir: join(dataDir, 'postgres') });
+const { host, port, user, database } = postgresServer.connection;
+const config = readConfig({
+  DATA_DIR: dataDir,
+  DATABASE_URL: `postgres://${user}@localhost/${database}?host=${encodeURIComponent(host)}&port=${port}`,
+  PORT: '0',
+  ADMIN_TOKEN: TOKEN,
+  LOG_LEVEL: 'silent',
+});
 const app = await startApp(config, createLog('silent'));
 const browser = await launchBrowser();
 try {
   const scene = await liveThroughADay({ url: app.url, token: TOKEN, receiverUrl: receiver.url });
+  const sql = postgres({ host, port, user, database, max: 1 });
+  await giveHistory(sql, scene.triggers);
+  await sql.end();
   await mkdir(PLACE, { recursive: true });
   for (const shot of shotsOf(scene)) await take(shot);
 } finally {
   await browser.close();
   await app.close();
+  await postgresServer.stop();
   await receiver[Symbol.asyncDispose]();
   await rm(dataDir, { recursive: true, force: true });
 }
@@ -45,21 +60,21 @@ try {
 function shotsOf(scene: Awaited<ReturnType<typeof liveThroughADay>>): readonly Shot[] {
   const phone = { width: 390, height: 844 };
   return [
-    { name: 'overview', path: '/?window=LAST_HOUR', height: 860 },
-    { name: 'overview-dark', path: '/?window=LAST_HOUR', dark: true, height: 860 },
+    { name: 'overview', path: '/', height: 860 },
+    { name: 'overview-dark', path: '/', dark: true, height: 860 },
     { name: 'triggers', path: '/triggers' },
     { name: 'trigger', path: `/triggers/${scene.triggerId}` },
     { name: 'add-trigger', path: '/triggers?add=order.paid', height: 860, prepare: openAdvanced },
     { name: 'fire', path: '/triggers', prepare: fire },
     { name: 'events', path: '/events' },
-    { name: 'event-retrying', path: `/events/${scene.retryingId}`, height: 1000 },
-    { name: 'event-dark', path: `/events/${scene.failedId}`, dark: true, height: 1000 },
+    { name: 'event-retrying', path: `/events/${scene.retryingId}`, height: 940 },
+    { name: 'event-dark', path: `/events/${scene.failedId}`, dark: true, height: 940 },
     { name: 'invocations', path: '/invocations' },
-    { name: 'live', path: '/live', dark: true, prepare: scene.makeNoise },
+    { name: 'live', path: '/live', dark: true, height: 760, prepare: scene.makeNoise },
     { name: 'settings', path: '/settings' },
     { name: 'api-keys', path: '/settings?tab=keys' },
     { name: 'audit-log', path: '/settings?tab=audit' },
-    { name: 'phone-overview', path: '/?window=LAST_HOUR', ...phone },
+    { name: 'phone-overview', path: '/', ...phone },
     { name: 'phone-event', path: `/events/${scene.failedId}`, dark: true, ...phone },
     { name: 'phone-triggers', path: '/triggers', ...phone },
   ];

@@ -40,6 +40,10 @@ const PAGE = 50;
 /** Rows kept in the page. Who needs to look further back filters by time. */
 const MAX_ROWS = 20_000;
 const STIR_MS = 700;
+/** After a connection is made, in ms. */
+const AGAIN_MS = [1000, 4000] as const;
+/** The net under what is said live, in ms. */
+const NET_MS = 15_000;
 
 interface State<Node> {
   readonly rows: readonly Node[] | null;
@@ -98,9 +102,15 @@ export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data,
     setState((before) => merge(before, page, atTop()));
   }, [read, atTop]);
 
+  // A subscription stands a moment after the connection does: what happens in between is found by looking again.
   const connected = reconnects.value;
   useEffect(() => {
-    if (connected > 0) void look();
+    const again = [...(connected > 0 ? [0] : []), ...AGAIN_MS].map((ms) => setTimeout(() => void look(), ms));
+    const net = setInterval(() => void look(), NET_MS);
+    return () => {
+      again.forEach(clearTimeout);
+      clearInterval(net);
+    };
   }, [connected, look]);
   // Asked again until Herald is back, where it was away from the start.
   useEffect(() => {

@@ -19,7 +19,7 @@ export function Body({ text, label }: BodyProps) {
   }, [text]);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-    <div class="code" role="region" aria-label={label} tabIndex={0}>
+    <div class="code" role="group" aria-label={label} tabIndex={0}>
       <pre>
         {tokens === null
           ? text

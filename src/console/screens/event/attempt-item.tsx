@@ -67,7 +67,7 @@ function AttemptDetail({ attempt, timeoutMs, advice }: Omit<AttemptItemProps, 'i
       )}
       {timings !== null && <Waterfall timings={timings} timeoutMs={timeoutMs} />}
       <div class="exchange">
-        <section aria-label={`Request of attempt ${attempt.number}`}>
+        <div class="exchange-part">
           <div class="exchange-head">
             <h3>Request</h3>
             <Copy text={curlOf(request)} what="request as curl" label="Copy as curl" />
@@ -77,14 +77,14 @@ function AttemptDetail({ attempt, timeoutMs, advice }: Omit<AttemptItemProps, 'i
           </p>
           <Headers headers={request.headers} of="Request" />
           {request.body !== null && request.body !== '' ? (
-            <Body label={`Request body ${attempt.number}`} text={request.body} />
+            <Body label="Request body" text={request.body} />
           ) : (
             <p class="muted">
               {request.bodySize === 0 ? 'No body' : `${bytes(request.bodySize)}, removed by retention`}
             </p>
           )}
-        </section>
-        <section aria-label={`Response of attempt ${attempt.number}`}>
+        </div>
+        <div class="exchange-part">
           <div class="exchange-head">
             <h3>Response</h3>
             {response?.remoteAddress != null && <span class="muted">from {response.remoteAddress}</span>}
@@ -100,14 +100,14 @@ function AttemptDetail({ attempt, timeoutMs, advice }: Omit<AttemptItemProps, 'i
               </p>
               <Headers headers={response.headers} of="Response" />
               {response.body !== null && response.body !== '' ? (
-                <Body label={`Response body ${attempt.number}`} text={response.body} />
+                <Body label="Response body" text={response.body} />
               ) : (
                 <p class="muted">No body</p>
               )}
               {response.bodyTruncated && <p class="muted small">Only its beginning is kept.</p>}
             </>
           )}
-        </section>
+        </div>
       </div>
     </div>
   );

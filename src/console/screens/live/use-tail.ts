@@ -18,39 +18,45 @@ export interface Tail {
 const MAX_LINES = 1000;
 const FLUSH_MS = 120;
 
+/** What came and is not shown yet, oldest first, and where to go on. */
+interface Follower {
+  cursor: string | null;
+  gathered: Line[];
+  readonly seen: Set<string>;
+}
+
+const startOver = (): Follower => ({ cursor: null, gathered: [], seen: new Set() });
+
 export function useTail(filter: ActivityFilter, paused: boolean): Tail {
   const [lines, setLines] = useState<readonly Line[]>([]);
-  const cursor = useRef<string | null>(null);
-  const key = useRef(0);
+  const follower = useRef(startOver());
+  const lastKey = useRef(0);
   const filterText = JSON.stringify(filter);
 
   // Dependencies: another filter begins anew
   useEffect(() => {
-    cursor.current = null;
+    follower.current = startOver();
     setLines([]);
   }, [filterText]);
 
   useEffect(() => {
-    if (paused) return;
-    let gathered: Line[] = [];
-    const seen = new Set<string>();
+    const state = follower.current;
+    // Paused before anything came, there is nothing to go on after: the first that comes is kept for that.
+    if (paused && state.cursor !== null) return;
     const flush = (): void => {
-      if (gathered.length === 0) return;
-      const fresh = gathered.reverse();
-      gathered = [];
+      if (paused || state.gathered.length === 0) return;
+      const fresh = state.gathered.reverse();
+      state.gathered = [];
       setLines((before) => [...fresh, ...before].slice(0, MAX_LINES));
     };
     const timer = setInterval(flush, FLUSH_MS);
-    const stop = listen(LIVE_TAIL, () => ({ filter: JSON.parse(filterText), after: cursor.current }), {
+    const stop = listen(LIVE_TAIL, () => ({ filter: JSON.parse(filterText), after: state.cursor }), {
       next: ({ liveTail }) => {
-        // After a reconnect the last ones may come again.
-        const mark = `${liveTail.cursor} ${liveTail.kind} ${liveTail.summary}`;
-        if (liveTail.cursor !== null && seen.has(mark)) return;
-        seen.add(mark);
-        if (seen.size > MAX_LINES) seen.delete(seen.values().next().value ?? '');
-        if (liveTail.cursor !== null) cursor.current = liveTail.cursor;
-        gathered.push({ key: key.current++, activity: liveTail });
-        if (gathered.length > MAX_LINES) gathered.shift();
+        if (!isNew(state, liveTail) || (paused && state.cursor !== null)) return;
+        state.cursor = liveTail.cursor ?? state.cursor;
+        state.gathered.push({ key: lastKey.current++, activity: liveTail });
+        if (state.gathered.length > MAX_LINES) state.gathered.shift();
+        if (paused && state.cursor !== null) stop();
       },
     });
     return () => {
@@ -61,4 +67,14 @@ export function useTail(filter: ActivityFilter, paused: boolean): Tail {
   }, [filterText, paused]);
 
   return { lines, clear: () => setLines([]) };
+}
+
+/** After a reconnect the last ones may come again. */
+function isNew({ seen }: Follower, { cursor, kind, at, summary }: Activity): boolean {
+  if (cursor === null) return true;
+  const mark = [cursor, kind, at, summary].join(' ');
+  if (seen.has(mark)) return false;
+  seen.add(mark);
+  if (seen.size > MAX_LINES) seen.delete(seen.values().next().value ?? '');
+  return true;
 }
