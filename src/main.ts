@@ -94,6 +94,7 @@ async function start({ env }: CommandCall): Promise<ExitCode> {
   // Not loaded by the other commands, which it would slow down.
   const [{ startApp }, { createLog }] = await Promise.all([import('./app.ts'), import('./log.ts')]);
   const log = createLog(config.logLevel);
+  surviveTheDriver(log);
   const app = await startApp(config, log);
   process.stdout.write(banner(config, app, performance.now()));
   // So that the console is made by the time that somebody follows the link.
@@ -156,4 +157,17 @@ function banner(config: Config, app: App, tookMs: number): string {
 function tokenLine(config: Config, adminToken: string | null, dataDir: string): string {
   if (adminToken === null) return 'none needed (AUTH=off)';
   return config.adminToken === null ? `kept in ${dataDir}/admin-token` : 'as set in ADMIN_TOKEN';
+}
+
+/**
+ * postgres.js 3.4.9 writes to a socket that it has let go of when a connection breaks in the middle of a transaction. The
+ * transaction has failed anyway, and the next one gets a new connection: no reason to end the process. Anything else is.
+ */
+function surviveTheDriver(log: Log): void {
+  process.on('uncaughtException', (error) => {
+    const ofTheDriver =
+      error instanceof TypeError && /[\\/]postgres[\\/]src[\\/]connection\.js/.test(error.stack ?? '');
+    if (ofTheDriver) log('warn', 'a connection to the database broke', { error: error.message });
+    else giveUp(error);
+  });
 }

