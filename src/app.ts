@@ -89,7 +89,17 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
 
   // The API opens first and closes last: a port that is taken stops nothing half-way, and health checks are answered
   // until the last attempt in flight has ended.
-  const http = await startApi({ config, log, opened, db, feed, secrets, installation, adminToken, listener });
+  const { http, hangUp } = await startApi({
+    config,
+    log,
+    opened,
+    db,
+    feed,
+    secrets,
+    installation,
+    adminToken,
+    listener,
+  });
   if (config.roles.has('worker')) {
     await startDelivering(config, log, opened, address, announcements, secrets);
   }
@@ -101,6 +111,8 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
     broken: database.broken,
     async close() {
       http.drain();
+      // First, so that subscribers go elsewhere instead of hearing that there is no more to come.
+      await hangUp();
       feed.close();
       await closeAll(opened, log);
     },
@@ -167,7 +179,13 @@ interface ApiParts {
   readonly listener: ReturnType<typeof openClient>;
 }
 
-async function startApi(parts: ApiParts): Promise<HttpServer> {
+interface Api {
+  readonly http: HttpServer;
+  /** Sends subscribers away. */
+  hangUp(): Promise<void>;
+}
+
+async function startApi(parts: ApiParts): Promise<Api> {
   const { config, log, opened, db, feed, secrets, installation } = parts;
   const { authenticate, admit, origins } = await openAccess(parts);
   const queue = createQueue(db);
@@ -201,17 +219,21 @@ async function startApi(parts: ApiParts): Promise<HttpServer> {
     log,
   });
   opened.push({ what: 'HTTP server', close: () => http.close() });
-  if (config.roles.has('api')) {
-    const { server } = http;
-    const sockets = graphql.attach({
-      server,
-      authenticate,
-      admit,
-      isOriginAllowed: (req) => origins.allows(req),
-    });
-    opened.push({ what: 'WebSockets', close: () => sockets.close() });
-  }
-  return http;
+  if (!config.roles.has('api')) return { http, hangUp: async () => {} };
+  const sockets = graphql.attach({
+    server: http.server,
+    authenticate,
+    admit,
+    isOriginAllowed: (req) => origins.allows(req),
+  });
+  opened.push({ what: 'WebSockets', close: () => sockets.close() });
+  return {
+    http,
+    async hangUp() {
+      graphql.hangUp();
+      await sockets.close();
+    },
+  };
 }
 
 /** Closes in reverse order; one that fails does not keep the others open. */
