@@ -35,10 +35,18 @@ const QUERY = `subscription ($type: [String!], $after: String) {
   }
 }`;
 
+/** One that is cut before it is open has nobody to tell. */
+class QuietSocket extends WebSocket {
+  constructor(address: string, protocols: string) {
+    super(address, protocols);
+    this.on('error', () => {});
+  }
+}
+
 export function followOverWebSocket({ url, token, type, after, told }: FollowOptions): Link {
   const client = createClient({
     url: `${url.replace('http', 'ws')}/graphql`,
-    webSocketImpl: WebSocket,
+    webSocketImpl: QuietSocket,
     retryAttempts: 0,
     connectionParams: { authorization: `Bearer ${token}` },
   });

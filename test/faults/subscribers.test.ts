@@ -15,7 +15,7 @@ import { ok, startReceiver } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
 import { followOverSse, followOverWebSocket, type Link, type Update } from './follow.ts';
 
-const EVENTS = Number(process.env.FAULT_EVENTS ?? 600);
+const EVENTS = Number(process.env.FAULT_EVENTS ?? 300);
 const SUBSCRIBERS = Number(process.env.FAULT_SUBSCRIBERS ?? 60);
 const SEED = Number(process.env.FAULT_SEED ?? Date.now() % 100_000);
 const TYPES = ['storm.a', 'storm.b', 'storm.c'];
@@ -115,7 +115,9 @@ test(
     const queueing = (async () => {
       while (queued < EVENTS) {
         const size = Math.min(EVENTS - queued, 1 + Math.floor(random() * 8));
-        const events = Array.from({ length: size }, () => ({ type: TYPES[Math.floor(random() * TYPES.length)] }));
+        const events = Array.from({ length: size }, () => ({
+          type: TYPES[Math.floor(random() * TYPES.length)],
+        }));
         const response = await app.post('/v1/api/default/eventing/admin-queue', { events });
         expect(response.status).toBe(200);
         queued += size;
@@ -148,9 +150,9 @@ test(
 
     const log = await sql`select c.entries from herald.changes c order by c.id`;
     const types = new Map(
-      (await sql`select i.id, e.type from herald.invocations i join herald.events e on e.id = i.event_id`).map(
-        ({ id, type }) => [String(id), String(type)],
-      ),
+      (
+        await sql`select i.id, e.type from herald.invocations i join herald.events e on e.id = i.event_id`
+      ).map(({ id, type }) => [String(id), String(type)]),
     );
     const expected = new Map<string, string[]>();
     for (const line of log.flatMap(({ entries }) => String(entries).split('\n'))) {
@@ -160,7 +162,9 @@ test(
     expect(expected.size).toBe(EVENTS + 1);
 
     for (const [n, subscriber] of subscribers.entries()) {
-      const wanted = [...expected].filter(([id]) => subscriber.type === null || types.get(id) === subscriber.type);
+      const wanted = [...expected].filter(
+        ([id]) => subscriber.type === null || types.get(id) === subscriber.type,
+      );
       const heard = () => {
         const told = new Map<string, Set<string>>();
         for (const update of subscriber.updates) {
@@ -184,7 +188,9 @@ test(
     for (const { id, status, attempt_count: attempts } of rows) {
       const changes = expected.get(String(id)) ?? [];
       expect(changes.at(-1)).toContain(` ${status} `);
-      expect(new Set(changes.map((change) => change.split(' ')[2]).filter((one) => one !== '-')).size).toBe(attempts);
+      expect(new Set(changes.map((change) => change.split(' ')[2]).filter((one) => one !== '-')).size).toBe(
+        attempts,
+      );
     }
     expect(subscribers.reduce((sum, { reconnects }) => sum + reconnects, 0)).toBeGreaterThan(SUBSCRIBERS);
   },
