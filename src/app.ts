@@ -90,7 +90,17 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
 
   // The API opens first and closes last: a port that is taken stops nothing half-way, and health checks are answered
   // until the last attempt in flight has ended.
-  const http = await startApi({ config, log, opened, db, feed, secrets, installation, adminToken, listener });
+  const { http, hangUp } = await startApi({
+    config,
+    log,
+    opened,
+    db,
+    feed,
+    secrets,
+    installation,
+    adminToken,
+    listener,
+  });
   if (config.roles.has('worker')) {
     await startDelivering(config, log, opened, address, announcements, secrets);
   }
@@ -102,6 +112,8 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
     broken: database.broken,
     async close() {
       http.drain();
+      // First, so that subscribers go elsewhere instead of hearing that there is no more to come.
+      await hangUp();
       feed.close();
       await closeAll(opened, log);
     },
@@ -179,7 +191,13 @@ interface ApiParts {
   readonly listener: ReturnType<typeof openClient>;
 }
 
-async function startApi(parts: ApiParts): Promise<HttpServer> {
+interface Api {
+  readonly http: HttpServer;
+  /** Sends subscribers away. */
+  hangUp(): Promise<void>;
+}
+
+async function startApi(parts: ApiParts): Promise<Api> {
   const { config, log, opened, db, feed, secrets, installation } = parts;
   const { authenticate, admit, origins } = await openAccess(parts);
   const queue = createQueue(db);
@@ -214,17 +232,21 @@ async function startApi(parts: ApiParts): Promise<HttpServer> {
     log,
   });
   opened.push({ what: 'HTTP server', close: () => http.close() });
-  if (config.roles.has('api')) {
-    const { server } = http;
-    const sockets = graphql.attach({
-      server,
-      authenticate,
-      admit,
-      isOriginAllowed: (req) => origins.allows(req),
-    });
-    opened.push({ what: 'WebSockets', close: () => sockets.close() });
-  }
-  return http;
+  if (!config.roles.has('api')) return { http, hangUp: async () => {} };
+  const sockets = graphql.attach({
+    server: http.server,
+    authenticate,
+    admit,
+    isOriginAllowed: (req) => origins.allows(req),
+  });
+  opened.push({ what: 'WebSockets', close: () => sockets.close() });
+  return {
+    http,
+    async hangUp() {
+      graphql.hangUp();
+      await sockets.close();
+    },
+  };
 }
 
 /** Closes in reverse order; one that fails does not keep the others open. */

@@ -9,6 +9,7 @@ import { COMMANDS as BESIDE_STARTING } from './commands/table.ts';
 import { type Config, readConfig } from './config.ts';
 import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
+import type { Log } from './log.ts';
 import { VERSION } from './version.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

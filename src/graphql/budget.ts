@@ -14,8 +14,9 @@ export interface Budget {
   spend(cost: { readonly rows?: number; readonly bytes?: number }): void;
 }
 
-export function createBudget(): Budget {
-  let rowsLeft = MAX_ROWS;
+/** For so many answers that are made together. */
+export function createBudget(answers = 1): Budget {
+  let rowsLeft = MAX_ROWS * answers;
   let bytesLeft = MAX_BYTES;
   return {
     spend({ rows = 0, bytes = 0 }) {

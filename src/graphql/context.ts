@@ -1,7 +1,7 @@
 /** What every resolver gets: the services, the caller, and loaders that live as long as one answer. */
 import type { Caller } from '../domain/caller.ts';
 import type { EventRow } from '../store/events.ts';
-import { createBudget } from './budget.ts';
+import { type Budget, createBudget } from './budget.ts';
 import type { LiveRows } from './live-rows.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 import type { GraphqlServices } from './services.ts';
@@ -38,8 +38,12 @@ export type RequestHeaders = Readonly<Record<string, string | readonly string[] 
  * The same for the next payload of a subscription: nothing read for the one before may be reused, but what was read for
  * the changes that the payload tells of is there.
  */
-export function renewContext(context: GraphqlContext, item: unknown): GraphqlContext {
-  const own = createLoaders(context.services.db, createBudget());
+export function renewContext(
+  context: GraphqlContext,
+  item: unknown,
+  budget: Budget = createBudget(),
+): GraphqlContext {
+  const own = createLoaders(context.services.db, budget);
   return { ...context, loaders: { ...own, ...context.live.loadersOf(item) } };
 }
 

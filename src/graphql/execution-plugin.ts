@@ -2,8 +2,9 @@
 import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { AppError } from '../domain/errors.ts';
-import { type GraphqlContext, renewContext } from './context.ts';
+import type { GraphqlContext } from './context.ts';
 import { graphqlError, STATUS_OF_CODE, shortened, type Translate } from './errors.ts';
+import { createPayloadShare, type Payloads } from './payloads.ts';
 import { withPlainNumbers } from './variables.ts';
 
 /** Longest a query, a mutation or a payload of a subscription may take, in ms. */
@@ -12,14 +13,33 @@ const EXECUTION_TIMEOUT_MS = 10_000;
 /** Subscriptions this process serves at once: each change is looked at for each of them. */
 const MAX_SUBSCRIPTIONS = 1000;
 
-export function executionPlugin(translate: Translate): Plugin {
+/** An HTTP response that a subscription is written to. */
+export interface Stream {
+  end(): unknown;
+}
+
+/** `streams` are those that are open. */
+export function executionPlugin(translate: Translate, streams: Set<Stream>): Plugin {
   const open = new Set<object>();
+  const payloads = createPayloadShare(withinDeadline);
   return {
     onExecute({ setExecuteFn }) {
       setExecuteFn((args: ExecutionArgs) => withinDeadline(withPlainNumbers(args)));
     },
     onSubscribe({ setSubscribeFn }) {
-      setSubscribeFn((args: ExecutionArgs) => subscribePerPayload(withPlainNumbers(args), open, translate));
+      setSubscribeFn((asked: ExecutionArgs) => {
+        const args = withPlainNumbers(asked);
+        return subscribePerPayload(args, open, (items, leave) => {
+          // There is none where it came over WebSocket.
+          const { res: stream } = args.contextValue as { readonly res?: Stream };
+          if (stream !== undefined) streams.add(stream);
+          const leaveAll = (): void => {
+            leave();
+            if (stream !== undefined) streams.delete(stream);
+          };
+          return perPayload(args, items, { leave: leaveAll, translate, payloads: payloads(args) });
+        });
+      });
     },
     onExecutionResult({ result, setResult }) {
       if (result == null || Symbol.asyncIterator in result || Array.isArray(result)) return;
@@ -55,14 +75,14 @@ async function withinDeadline(args: ExecutionArgs): Promise<ExecutionResult> {
 }
 
 /**
- * As graphql-js' `subscribe`, but with new loaders for each payload, and an error of the source, or the end of the
+ * As graphql-js' `subscribe`, but payloads are shared and have new loaders, and an error of the source, or the end of the
  * caller's token, becomes a last payload that says so. Written out as an iterator: an `async function*` would not hear
  * `return()` while it awaits the next item.
  */
 async function subscribePerPayload(
   args: ExecutionArgs,
   open: Set<object>,
-  translate: Translate,
+  begin: (items: Items, leave: () => void) => AsyncIterableIterator<ExecutionResult>,
 ): Promise<AsyncIterableIterator<ExecutionResult> | ExecutionResult> {
   if (open.size >= MAX_SUBSCRIPTIONS) {
     return {
@@ -78,17 +98,25 @@ async function subscribePerPayload(
     throw error;
   });
   if (Symbol.asyncIterator in source) {
-    return perPayload(args, source[Symbol.asyncIterator](), leave, translate);
+    return begin(source[Symbol.asyncIterator](), leave);
   }
   leave();
   return source.errors === undefined ? source : { ...source, errors: shortened(source.errors) };
 }
 
+/** What a subscription field returns; those of the feed say what else is there. */
+type Items = AsyncIterator<unknown> & { readonly peek?: () => readonly unknown[] };
+
+interface PerPayload {
+  readonly leave: () => void;
+  readonly translate: Translate;
+  readonly payloads: Payloads;
+}
+
 function perPayload(
   args: ExecutionArgs,
-  items: AsyncIterator<unknown>,
-  leave: () => void,
-  translate: Translate,
+  items: Items,
+  { leave, translate, payloads }: PerPayload,
 ): AsyncIterableIterator<ExecutionResult> {
   const { caller } = args.contextValue as GraphqlContext;
   /** What is still to be said before the end. */
@@ -118,8 +146,7 @@ function perPayload(
         const item = lastWords === null ? await items.next() : null;
         if (lastWords !== null) return farewell(lastWords);
         if (item === null || item.done === true) return end();
-        const contextValue = renewContext(args.contextValue as GraphqlContext, item.value);
-        return { done: false, value: await withinDeadline({ ...args, rootValue: item.value, contextValue }) };
+        return { done: false, value: await payloads.of(item.value, items.peek?.() ?? []) };
       } catch (error) {
         return farewell({ errors: [translate(error)] });
       }

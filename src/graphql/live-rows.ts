@@ -20,6 +20,8 @@ export interface LiveRows {
    * subscriber can be answered to the next one.
    */
   item<Item extends object>(batch: Batch, change: DatedChange, name: string, make: () => Item): Item;
+  /** Whether it was made by `item`. */
+  isShared(item: unknown): item is object;
   /** What `read` reads, shared by all who ask with the same `name` at the same time or a moment later. */
   once<T>(name: string, read: () => Promise<T>): Promise<T>;
 }
@@ -66,6 +68,7 @@ export function createLiveRows(db: Database): LiveRows {
       batches.set(item, batch);
       return item;
     },
+    isShared: (item): item is object => typeof item === 'object' && item !== null && batches.has(item),
     once<T>(name: string, read: () => Promise<T>) {
       const known = states.get(name) as Promise<T> | undefined;
       if (known !== undefined) return known;

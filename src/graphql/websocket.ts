@@ -1,6 +1,7 @@
 /** GraphQL over WebSocket: the graphql-transport-ws protocol on /graphql. */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type ExecutionArgs, type ExecutionResult, GraphQLError, type GraphQLSchema } from 'graphql';
 import {
   CloseCode,
@@ -31,7 +32,10 @@ export interface AttachOptions {
 }
 
 export interface WebSocketDoor {
-  /** Closes every connection (1001) and takes no more. */
+  /**
+   * Lets queries and mutations under way end, for a moment, closes every connection with 1012 (Service Restart), upon
+   * which clients reconnect and subscribe again, and takes no more.
+   */
   close(): Promise<void>;
 }
 
@@ -56,6 +60,40 @@ const MAX_OPERATIONS = 20;
 /** Between pings, in ms; a connection that does not answer until the next one is dead. */
 const PING_MS = 12_000;
 
+/** Close codes (RFC 6455 section 7.4, IANA) after which clients connect again. */
+const SERVICE_RESTART = 1012;
+const TRY_AGAIN_LATER = 1013;
+/** How long operations under way may take at the end, in ms. */
+const LAST_WORK_MS = 2000;
+
+/** Queries and mutations under way. */
+interface Work {
+  track<T>(operation: Promise<T>): Promise<T>;
+  /** Resolves when there are none, or after a while. */
+  ended(): Promise<void>;
+}
+
+function createWork(): Work {
+  const running = new Set<Promise<unknown>>();
+  return {
+    track(operation) {
+      running.add(operation);
+      const leave = () => running.delete(operation);
+      operation.then(leave, leave);
+      return operation;
+    },
+    async ended() {
+      if (running.size === 0) return;
+      const timer = new AbortController();
+      const late = pause(LAST_WORK_MS, undefined, { signal: timer.signal }).catch(() => {});
+      await Promise.race([Promise.allSettled(running), late]);
+      timer.abort();
+      // Their answers go out before the end.
+      await new Promise(setImmediate);
+    },
+  };
+}
+
 interface Extra {
   readonly request: IncomingMessage;
   /** Closes the connection because its token works no more. */
@@ -72,15 +110,18 @@ export function attachWebSocket(options: AttachOptions, deps: WebSocketDeps): We
     maxPayload: deps.services.maxBodyBytes,
     handleProtocols,
   });
-  const protocol = makeServer<Params, Extra>(protocolOptions(options, deps));
+  const work = createWork();
+  const protocol = makeServer<Params, Extra>(protocolOptions(options, deps, work));
+  let closing = false;
 
   const upgrade = (req: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    if (req.url?.split('?')[0] !== '/graphql') refuse(socket, '404 Not Found');
+    if (closing) refuse(socket, '503 Service Unavailable');
+    else if (req.url?.split('?')[0] !== '/graphql') refuse(socket, '404 Not Found');
     else if (!options.isOriginAllowed(req)) refuse(socket, '403 Forbidden');
-    else sockets.handleUpgrade(req, socket, head, (ws) => open(ws, req));
+    else sockets.handleUpgrade(req, socket, head, (ws) => open(ws, req, socket));
   };
 
-  function open(ws: WebSocket, request: IncomingMessage): void {
+  function open(ws: WebSocket, request: IncomingMessage, socket: Duplex): void {
     const log = (error: unknown) => deps.services.log('warn', 'a WebSocket failed', { err: error });
     ws.on('error', log); // ws closes the connection itself, with the code that says why
     let alive = true;
@@ -101,13 +142,15 @@ export function attachWebSocket(options: AttachOptions, deps: WebSocketDeps): We
     const closed = protocol.opened(
       {
         protocol: ws.protocol,
-        send: (text) => send(ws, text),
+        send: createSend(ws, socket),
         close: (code, reason) => ws.close(code, reason),
         onMessage: (receive) =>
           ws.on('message', (message) => {
             receive(String(message)).catch((error: unknown) => {
               log(error);
-              ws.close(CloseCode.InternalServerError, 'Internal server error');
+              const isAway = error instanceof AppError && error.code === 'UNAVAILABLE';
+              if (isAway) ws.close(TRY_AGAIN_LATER, 'Try again later');
+              else ws.close(CloseCode.InternalServerError, 'Internal server error');
             });
           }),
       },
@@ -123,8 +166,9 @@ export function attachWebSocket(options: AttachOptions, deps: WebSocketDeps): We
   options.server.on('upgrade', upgrade);
   return {
     async close() {
-      options.server.off('upgrade', upgrade);
-      for (const ws of sockets.clients) ws.close(1001, 'Going away');
+      closing = true;
+      await work.ended();
+      for (const ws of sockets.clients) ws.close(SERVICE_RESTART, 'Service restart');
       await Promise.all(Array.from(sockets.clients, untilClosed));
       sockets.close();
     },
@@ -134,6 +178,7 @@ export function attachWebSocket(options: AttachOptions, deps: WebSocketDeps): We
 function protocolOptions(
   { authenticate, admit }: AttachOptions,
   { schema, translate, envelop }: WebSocketDeps,
+  work: Work,
 ): ServerOptions<Params, Extra> {
   return {
     jsonMessageReviver: keepDigits,
@@ -142,7 +187,7 @@ function protocolOptions(
       try {
         extra.caller = await authenticate(token, extra.request);
       } catch (error) {
-        // An outage closes with 4500; a refusal, of whatever kind, with 4403.
+        // An outage closes with 1013; a refusal, of whatever kind, with 4403.
         if (error instanceof AppError && error.code !== 'UNAVAILABLE') return false;
         throw error;
       }
@@ -174,7 +219,7 @@ function protocolOptions(
         return [withoutInternals(parseFailure(error) ?? translate(error))];
       }
     },
-    execute: (args) => envelopedOf(args).execute(args),
+    execute: (args) => work.track(envelopedOf(args).execute(args)),
     subscribe: (args) => envelopedOf(args).subscribe(args),
     onNext: (_context, _id, _payload, _args, result) =>
       result.errors && { ...result, errors: result.errors.map((error) => withoutInternals(error)) },
@@ -205,12 +250,34 @@ function tokenOf(given: Readonly<Record<string, unknown>> | undefined): string |
   return token === '' ? null : token;
 }
 
-function send(ws: WebSocket, text: string): Promise<void> {
-  if (ws.readyState !== ws.OPEN) return Promise.resolve();
-  // Resolves once the text has left the buffer, so that a slow reader slows its own subscription.
-  return new Promise((resolve, reject) => {
-    ws.send(text, (error) => (error == null ? resolve() : reject(error)));
-  });
+/** Bytes that may wait for a slow reader before its subscriptions wait for it. */
+const SEND_AHEAD_BYTES = 64 * 1024;
+
+/** Messages of one turn of the event loop leave together: with a hundred subscribers, writing is what costs most. */
+function createSend(ws: WebSocket, socket: Duplex): (text: string) => Promise<void> {
+  let corked = false;
+  const cork = (): void => {
+    if (corked) return;
+    corked = true;
+    socket.cork();
+    setImmediate(() => {
+      corked = false;
+      socket.uncork();
+    });
+  };
+  return (text) => {
+    if (ws.readyState !== ws.OPEN) return Promise.resolve();
+    cork();
+    if (ws.bufferedAmount < SEND_AHEAD_BYTES) {
+      // Whether it failed, the socket's end tells.
+      ws.send(text, () => {});
+      return Promise.resolve();
+    }
+    // Resolves once the text has left the buffer, so that a slow reader slows its own subscription.
+    return new Promise((resolve, reject) => {
+      ws.send(text, (error) => (error == null ? resolve() : reject(error)));
+    });
+  };
 }
 
 /** How long a client may take to answer the closing handshake, in ms. */

@@ -11,7 +11,7 @@ import { readBody, sendError } from './body.ts';
 import { createBudget } from './budget.ts';
 import type { GraphqlContext, ServerContext } from './context.ts';
 import { createTranslate, STATUS_OF_CODE } from './errors.ts';
-import { executionPlugin } from './execution-plugin.ts';
+import { executionPlugin, type Stream } from './execution-plugin.ts';
 import { createDocumentCache, errorSizePlugin, limitPlugin } from './limits.ts';
 import { createLiveRows } from './live-rows.ts';
 import { createLoaders } from './loaders.ts';
@@ -26,6 +26,11 @@ export interface Graphql {
   handle(req: IncomingMessage, res: ServerResponse, caller: Caller): Promise<void>;
   /** The same without a port. */
   fetch(request: Request, caller: Caller): Promise<Response>;
+  /**
+   * Ends the responses of subscriptions, without the word that says they are complete: clients reconnect, elsewhere.
+   * Whoever comes later is sent away.
+   */
+  hangUp(): void;
   /** Answers graphql-transport-ws on the server's /graphql; every other upgrade is refused. */
   attach(options: AttachOptions): WebSocketDoor;
 }
@@ -34,6 +39,8 @@ export function createGraphql(services: GraphqlServices): Graphql {
   const translate = createTranslate(services.log);
   const readQueued = createReadQueued(services);
   const live = createLiveRows(services.db);
+  const streams = new Set<Stream>();
+  let closing = false;
   const contextOf = ({ caller, headers }: ServerContext): GraphqlContext => ({
     services,
     caller,
@@ -55,7 +62,7 @@ export function createGraphql(services: GraphqlServices): Graphql {
       requestPlugin(),
       limitPlugin(),
       errorSizePlugin(),
-      executionPlugin(translate),
+      executionPlugin(translate, streams),
     ],
     parserAndValidationCache: {
       documentCache: createDocumentCache<DocumentNode>(),
@@ -76,6 +83,9 @@ export function createGraphql(services: GraphqlServices): Graphql {
   return {
     async handle(req, res, caller) {
       try {
+        if (closing && /text\/event-stream/.test(req.headers.accept ?? '')) {
+          throw new AppError('UNAVAILABLE', 'this server is shutting down; connect to another one');
+        }
         const body = req.method === 'POST' ? await readBody(req, services.maxBodyBytes) : null;
         await yoga(req, res, { caller, headers: req.headers, body });
       } catch (error) {
@@ -92,6 +102,10 @@ export function createGraphql(services: GraphqlServices): Graphql {
         throw new AppError('TOO_LARGE', `expected a body of at most ${services.maxBodyBytes} bytes`);
       }
       return yoga.fetch(request, { caller, headers: Object.fromEntries(request.headers), body });
+    },
+    hangUp() {
+      closing = true;
+      for (const stream of streams) stream.end();
     },
     attach: (options) =>
       attachWebSocket(options, {

@@ -79,7 +79,9 @@ export function createChangeWindow(): ChangeWindow {
       return batches[index - first] ?? null;
     },
     find(at) {
-      return start !== null && contains(at, start) ? first : null;
+      // One that is ahead comes from a process that has read further, or from nowhere: the log can tell.
+      const behind = position !== null && at.end <= position.end;
+      return behind && start !== null && contains(at, start) ? first : null;
     },
     latest: () => latest,
     forget() {

@@ -1,0 +1,108 @@
+/**
+ * Payloads of subscriptions, executed once for all subscribers who asked the same of the same item: a hundred
+ * dashboards cost one execution and a hundred sockets. Items that wait are executed together with the one whose turn it
+ * is, so that their look-ups are gathered.
+ */
+import { type DocumentNode, type ExecutionArgs, type ExecutionResult, Kind, visit } from 'graphql';
+import { createBudget } from './budget.ts';
+import { type GraphqlContext, renewContext } from './context.ts';
+
+export interface Payloads {
+  /** The payload of `item`; those of `ahead`, in order, are prepared. */
+  of(item: unknown, ahead: readonly unknown[]): Promise<ExecutionResult>;
+}
+
+type Execute = (args: ExecutionArgs) => Promise<ExecutionResult>;
+
+/** Items executed together. */
+const GROUP_SIZE = 32;
+/** Items whose payloads are kept for other subscribers, who come within moments. */
+const KEPT_ITEMS = 512;
+
+/** For one process: opens the payloads of each subscription. */
+export function createPayloadShare(execute: Execute) {
+  const kept = new Map<object, Map<string, Promise<ExecutionResult>>>();
+  const documents = createNumbering();
+
+  function shelfOf(item: object): Map<string, Promise<ExecutionResult>> {
+    const known = kept.get(item);
+    if (known !== undefined) return known;
+    const shelf = new Map<string, Promise<ExecutionResult>>();
+    kept.set(item, shelf);
+    const [oldest] = kept.keys();
+    if (kept.size > KEPT_ITEMS && oldest !== undefined) kept.delete(oldest);
+    return shelf;
+  }
+
+  return (args: ExecutionArgs): Payloads => {
+    const context = args.contextValue as GraphqlContext;
+    const key = `${documents(args.document)} ${keyOf(args, context)}`;
+    /** Prepared, of items that nobody else sees. */
+    const own = new Map<unknown, Promise<ExecutionResult>>();
+
+    function prepare(items: readonly unknown[]): void {
+      const missing = items.filter((item) => find(item) === undefined);
+      if (missing.length === 0) return;
+      const contextValue = renewContext(context, missing[0], createBudget(missing.length));
+      for (const item of missing) {
+        const payload = execute({ ...args, rootValue: item, contextValue });
+        // It is awaited when its turn comes.
+        payload.catch(() => {});
+        if (context.live.isShared(item)) shelfOf(item).set(key, payload);
+        else own.set(item, payload);
+      }
+    }
+
+    const find = (item: unknown): Promise<ExecutionResult> | undefined =>
+      own.get(item) ?? (context.live.isShared(item) ? kept.get(item)?.get(key) : undefined);
+
+    return {
+      async of(item, ahead) {
+        if (find(item) === undefined) prepare([item, ...ahead.slice(0, GROUP_SIZE - 1)]);
+        const payload = find(item);
+        own.delete(item);
+        return payload ?? execute({ ...args, rootValue: item, contextValue: renewContext(context, item) });
+      },
+    };
+  };
+}
+
+/** What else decides a payload: who asks, and the variables, but for those that only say which items are wanted. */
+function keyOf(
+  { document, operationName, variableValues }: ExecutionArgs,
+  { caller }: GraphqlContext,
+): string {
+  const used = variablesBelowRoot(document);
+  const values = Object.entries(variableValues ?? {}).filter(([name]) => used.has(name));
+  return JSON.stringify([operationName, values, caller.scopes, caller.projects]);
+}
+
+/** Names of variables that are used anywhere but in the arguments of root fields. */
+function variablesBelowRoot(document: DocumentNode): ReadonlySet<string> {
+  const names = new Set<string>();
+  let depth = 0;
+  visit(document, {
+    // A root field in a fragment does not look like one: its variables count, which costs sharing and no more.
+    FragmentDefinition: { enter: () => void depth++, leave: () => void depth-- },
+    VariableDefinition: () => false,
+    Field: { enter: () => void depth++, leave: () => void depth-- },
+    Argument: (_node, _key, _parent, _path, ancestors) => {
+      const owner = ancestors.at(-2);
+      const ofField =
+        owner !== undefined && !Array.isArray(owner) && 'kind' in owner && owner.kind === Kind.FIELD;
+      return depth === 1 && ofField ? false : undefined;
+    },
+    Variable: ({ name }) => void names.add(name.value),
+  });
+  return names;
+}
+
+function createNumbering(): (thing: object) => number {
+  const numbers = new WeakMap<object, number>();
+  let last = 0;
+  return (thing) => {
+    const number = numbers.get(thing) ?? ++last;
+    numbers.set(thing, number);
+    return number;
+  };
+}
