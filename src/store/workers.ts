@@ -104,9 +104,13 @@ export async function signOff(client: postgres.Sql, poolId: string): Promise<voi
         and not exists (select from graphile_worker._private_jobs where locked_by = ${poolId})`;
 }
 
-/** When the next job falls due, and what time the database has: both epoch milliseconds; null where none is planned. */
+/**
+ * When the first waiting job that is due after `since` (by default now) falls due, and what time the database has: all
+ * epoch milliseconds; null where none is planned.
+ */
 export async function readNextDue(
   db: Database,
+  since: number | null,
 ): Promise<{ readonly due: number | null; readonly now: number }> {
   // All our jobs have priority 0, so this is one step into the queue's own index (priority, run_at).
   const [row] = await db.execute<{ due: number | null; now: number }>(sql`
@@ -114,7 +118,7 @@ export async function readNextDue(
         (extract(epoch from clock_timestamp()) * 1000)::float8 as now,
         (select (extract(epoch from nullif(min(j.run_at), 'infinity')) * 1000)::float8
           from graphile_worker._private_jobs j
-          where j.is_available and j.priority = 0 and j.run_at > now()) as due`);
+          where j.is_available and j.priority = 0 and j.run_at > coalesce(to_timestamp(${since}::float8 / 1000), now())) as due`);
   if (row === undefined) throw new Error('reading the clock returned no row');
   return row;
 }

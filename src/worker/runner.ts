@@ -189,7 +189,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
   }
   const waker = createWaker({
     announcements: options.announcements,
-    readNextDue: () => readNextDue(db),
+    readNextDue: (since) => readNextDue(db, since),
     wake: () => current?.wake(),
   });
   const chores = [

@@ -6,8 +6,10 @@ import type { Announcements } from '../store/announcements.ts';
 
 export interface WakerOptions {
   readonly announcements: Announcements;
-  /** When the next job falls due and the database's time, in epoch milliseconds. */
-  readonly readNextDue: () => Promise<{ readonly due: number | null; readonly now: number }>;
+  /** When the first waiting job due after `since` falls due, and the database's time; all in epoch milliseconds. */
+  readonly readNextDue: (
+    since: number | null,
+  ) => Promise<{ readonly due: number | null; readonly now: number }>;
   /** Makes the queue look for jobs now. */
   readonly wake: () => void;
 }
@@ -23,6 +25,11 @@ export function createWaker({ announcements, readNextDue, wake }: WakerOptions):
   let plannedFor = Number.POSITIVE_INFINITY;
   /** The database's clock less our monotonic one: due times are the database's. */
   let clockOffset: number | null = null;
+  /**
+   * The database's time at the last look. A wake-up sent after it finds all that was due by then; what fell due between
+   * a fetch and the look that follows it is waiting still, and is woken for once more.
+   */
+  let lookedAt: number | null = null;
   let stopped = false;
   /** Something was announced before the database's clock was known. */
   let missed = false;
@@ -49,7 +56,8 @@ export function createWaker({ announcements, readNextDue, wake }: WakerOptions):
     plannedFor = Number.POSITIVE_INFINITY;
     const askedAt = performance.now();
     try {
-      const { due, now } = await readNextDue();
+      const { due, now } = await readNextDue(lookedAt);
+      lookedAt = now;
       // The answer was read somewhere between question and answer; half-way is the best guess.
       clockOffset = now - (askedAt + performance.now()) / 2;
       if (missed) {

@@ -217,6 +217,9 @@ test('new retries reach all unfinished invocations', async () => {
     const rows = await sql`select distinct max_attempts from herald.invocations where trigger_id = ${id}`;
     return rows.length === 1 && rows[0]?.max_attempts === 8;
   }, 'all to have 8 attempts');
-  expect(await sql`select from herald.retry_changes`).toHaveLength(0);
+  await until(
+    async () => (await sql`select from herald.retry_changes`).length === 0,
+    'the end of both changes',
+  );
   await app.graphql(MUTATE('deleteTrigger'), { input: { id } });
 });

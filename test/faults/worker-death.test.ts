@@ -99,6 +99,11 @@ test('SIGKILL: tried again within 5 s, by others; the lost attempt is ABANDONED 
   // What the other one has in flight it goes on with: it lives.
   await until(() => answeredAt.length === held, 'the takeover', 30_000);
   expect(Math.max(...answeredAt) - diedAt).toBeLessThan(TAKEOVER_MS);
+  // What is answered but not recorded yet would be lost, and come again, with the other one too.
+  await until(
+    async () => (await histories(ids)).filter(({ status }) => status === 'SUCCEEDED').length === held,
+    'the takeover to be recorded',
+  );
   await fleet.kill(other);
   for (const member of [victim, other]) fleet.restart(member);
   await until(() => answeredAt.length === ids.length, 'the rest to be taken over', 30_000);
