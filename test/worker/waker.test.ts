@@ -1,0 +1,44 @@
+/** The waker on a real queue, whose jobs are taken here instead of by graphile-worker. */
+import { expect, test } from 'vitest';
+import { openDatabase } from '../../src/store/database.ts';
+import { readNextDue } from '../../src/store/workers.ts';
+import { createWaker } from '../../src/worker/waker.ts';
+import { createTestDatabase, openSql } from '../support/database.ts';
+import { until } from '../support/until.ts';
+
+test('a job that falls due just after the fetch it was woken for is fetched without waiting for the poll', async () => {
+  const database = await createTestDatabase();
+  await using sql = openSql(database);
+  const { url: _, ...address } = database;
+  const db = openDatabase(address, { name: 'waker', max: 2 });
+  await sql`select graphile_worker.add_job('deliver', '{}', run_at => now() + interval '100 milliseconds')`;
+  let wakeUps = 0;
+  // The first fetch comes a moment too early, as one does whose clock is a little behind: it finds nothing. The look
+  // ahead that follows comes after the due time, and would find nothing in the future.
+  let looks = 0;
+  const waker = createWaker({
+    announcements: { hear: () => () => {} },
+    readNextDue: async (since) => {
+      if (looks++ === 1) {
+        await until(
+          async () =>
+            (await sql`select from graphile_worker._private_jobs where run_at <= now()`).length === 1,
+          'the job to be due',
+        );
+      }
+      return readNextDue(db, since);
+    },
+    wake: () => {
+      wakeUps++;
+      if (wakeUps > 1) void sql`delete from graphile_worker._private_jobs where run_at <= now()`.execute();
+    },
+  });
+  await until(
+    async () => (await sql`select from graphile_worker._private_jobs`).length === 0,
+    'the job to be taken',
+    5000,
+  );
+  expect(wakeUps).toBeLessThan(5);
+  waker.stop();
+  await db.$client.end();
+});
