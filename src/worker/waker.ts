@@ -57,6 +57,8 @@ export function createWaker({ announcements, readNextDue, wake }: WakerOptions):
     const askedAt = performance.now();
     try {
       const { due, now } = await readNextDue(lookedAt);
+      // Whatever was due before the first look is not planned for.
+      if (lookedAt === null) wake();
       lookedAt = now;
       // The answer was read somewhere between question and answer; half-way is the best guess.
       clockOffset = now - (askedAt + performance.now()) / 2;
