@@ -2,7 +2,9 @@
  * Delivers one invocation: load → envelope and signature → POST → decide → record. Loads and records are shared by
  * whatever else is being delivered at the same moment; each delivery still waits for its own commit.
  */
+
 import type { Header, Outcome, WebhookRequest } from '../domain/attempt.ts';
+import { HERALD } from '../domain/caller.ts';
 import { deliveryHeaders, envelope } from '../domain/envelope.ts';
 import { AppError } from '../domain/errors.ts';
 import { FINAL_STATES } from '../domain/invocation.ts';
@@ -27,7 +29,7 @@ import { VERSION } from '../version.ts';
 import type { Sender } from '../webhook/send.ts';
 import { createAdmission, type Turn } from './admission.ts';
 import { newSpanId, newUuid } from './ids.ts';
-import { holdTrigger } from './manage-trigger.ts';
+import { audit, holdTrigger } from './manage-trigger.ts';
 import { maskSecrets } from './mask-secrets.ts';
 import { createMoves } from './move-invocations.ts';
 import { createOffering } from './offering.ts';
@@ -247,7 +249,9 @@ function toResult(settled: Settled): JobResult {
 async function pauseGone(db: Database, triggerId: string): Promise<void> {
   await inTransaction(db, async (tx) => {
     const trigger = await lockTrigger(tx, triggerId);
-    if (trigger?.status === 'ACTIVE') await holdTrigger(tx, triggerId, 'RECEIVER_GONE');
+    if (trigger?.status !== 'ACTIVE') return;
+    await audit(tx, HERALD, 'TRIGGER_PAUSED', trigger);
+    await holdTrigger(tx, triggerId, 'RECEIVER_GONE');
   });
 }
 

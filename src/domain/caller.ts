@@ -14,11 +14,14 @@ export type Scope = (typeof SCOPES)[number];
 
 /** Who did something, for the audit log. */
 export interface Actor {
-  /** `admin`, `key:<id of the API key>` or `jwt:<subject>`. */
+  /** `admin`, `key:<id of the API key>`, `jwt:<subject>`, or `herald` for what nobody asked for. */
   readonly id: string;
   /** Name of the token. */
   readonly name: string;
 }
+
+/** Herald itself, e.g. where it pauses the trigger of a receiver that is gone. */
+export const HERALD: Actor = { id: 'herald', name: 'Herald' };
 
 export interface Caller extends Actor {
   readonly scopes: readonly Scope[];

@@ -13,7 +13,9 @@ const AUDIT_ACTION = builder.enumType('AuditAction', {
     TRIGGER_CREATED: { description: 'A trigger was created.' },
     TRIGGER_UPDATED: { description: 'Settings of a trigger were changed.' },
     TRIGGER_DELETED: { description: 'A trigger was deleted.' },
-    TRIGGER_PAUSED: { description: 'A trigger was paused.' },
+    TRIGGER_PAUSED: {
+      description: 'A trigger was paused, by Herald itself where its receiver answered 410 Gone.',
+    },
     TRIGGER_RESUMED: { description: 'A trigger was resumed.' },
     TRIGGER_SECRET_ROTATED: { description: 'A trigger got a new signing key.' },
     EVENT_CANCELLED: { description: 'An event was cancelled.' },
@@ -28,10 +30,11 @@ const AUDIT_ACTION = builder.enumType('AuditAction', {
 
 const AuditActor = builder.objectRef<Actor>('AuditActor');
 AuditActor.implement({
-  description: 'Who did it: the holder of a token.',
+  description: 'Who did it: the holder of a token, or Herald itself.',
   fields: (t) => ({
     id: t.exposeString('id', {
-      description: '`admin`, `key:` and the id of the API key, or `jwt:` and the subject of the JWT.',
+      description:
+        '`admin`, `key:` and the id of the API key, `jwt:` and the subject of the JWT, or `herald` for what nobody asked for.',
     }),
     name: t.exposeString('name', { description: 'Name of the token at that time.' }),
   }),

@@ -336,6 +336,11 @@ describe('triggers', () => {
         );
         return now.status === 'PAUSED' && now.statusReason === 'RECEIVER_GONE';
       }, 'the pause');
+      const { auditLog } = await app.graphql<{ auditLog: { nodes: unknown[] } }>(
+        'query ($id: ID!) { auditLog(filter: {subjectId: $id, actorId: "herald"}) { nodes { action actor { name } } } }',
+        { id: trigger.id },
+      );
+      expect(auditLog.nodes).toEqual([{ action: 'TRIGGER_PAUSED', actor: { name: 'Herald' } }]);
       const second = await queueEvent(app, { type });
       expect((await invocationOf(second.id, () => true)).status).toBe('HELD');
       receiver.answer = ok;
