@@ -19,49 +19,73 @@ const LONGEST_LOOK_MS = 500;
 const LAST_LOOK_MS = 1000;
 
 export function createMoves(db: Database): Moves {
-  /** Triggers whose invocations are being moved; true when they have to be looked at once more. */
-  const moving = new Map<string, boolean>();
-
-  async function moveAll(triggerId: string): Promise<void> {
+  async function moveAll(triggerId: string, waiting: Waiting): Promise<void> {
     for (;;) {
       const { moved, middleJob } = await inTransaction(db, (tx) => moveInvocations(tx, triggerId));
       if (moved === 0) return;
-      if (middleJob !== null) await untilFetched(triggerId, middleJob);
+      if (middleJob !== null) await untilFetched(middleJob, waiting);
     }
   }
 
-  async function changeAll(triggerId: string): Promise<void> {
-    while (await changeMaxAttempts(db, triggerId));
-  }
-
-  /** Also ends when the trigger has been changed again: its invocations go elsewhere now. */
-  async function untilFetched(triggerId: string, job: string): Promise<void> {
+  async function untilFetched(job: string, waiting: Waiting): Promise<void> {
     let pauseMs = FIRST_LOOK_MS;
-    while (moving.get(triggerId) === false && (await isJobWaiting(db, job))) {
-      await pause(pauseMs, undefined, { ref: false });
+    while (waiting.useful() && (await isJobWaiting(db, job))) {
+      await waiting.pause(pauseMs);
       pauseMs = Math.min(pauseMs * 1.5, LONGEST_LOOK_MS);
     }
   }
 
+  const moving = createRuns(async (triggerId, waiting) => {
+    await moveAll(triggerId, waiting);
+    await waiting.pause(LAST_LOOK_MS);
+    await moveAll(triggerId, waiting);
+  });
+  // Apart: what is let go must not wait until all others have their new number of attempts.
+  const changing = createRuns(async (triggerId) => {
+    while (await inTransaction(db, (tx) => changeMaxAttempts(tx, triggerId)));
+  });
+  return {
+    start(triggerId) {
+      moving.start(triggerId);
+      changing.start(triggerId);
+    },
+  };
+}
+
+/** How a run waits: no longer than until its trigger is changed again, when its invocations go elsewhere. */
+interface Waiting {
+  useful(): boolean;
+  pause(forMs: number): Promise<void>;
+}
+
+/** Runs `work` for a trigger, one run at a time, and once more where the trigger was changed again meanwhile. */
+function createRuns(work: (triggerId: string, waiting: Waiting) => Promise<void>): Moves {
+  /** By trigger: what tells its current run that another one is to follow. */
+  const running = new Map<string, AbortController>();
+
   async function run(triggerId: string): Promise<void> {
     try {
-      while (moving.get(triggerId) === true) {
-        moving.set(triggerId, false);
-        await Promise.all([moveAll(triggerId), changeAll(triggerId)]);
-        await pause(LAST_LOOK_MS, undefined, { ref: false });
-        await moveAll(triggerId);
+      for (let again = true; again; ) {
+        const changed = new AbortController();
+        running.set(triggerId, changed);
+        const { signal } = changed;
+        await work(triggerId, {
+          useful: () => !signal.aborted,
+          pause: (forMs) => pause(forMs, undefined, { ref: false, signal }).catch(() => {}),
+        });
+        again = signal.aborted;
       }
     } catch {
-      // The database is away, or we are closing: `moveStrays` finds what is left.
+      // The database is away, or we are closing: `releaseStrays` finds what is left.
     }
-    moving.delete(triggerId);
+    running.delete(triggerId);
   }
 
   return {
     start(triggerId) {
-      const idle = !moving.has(triggerId);
-      moving.set(triggerId, true);
-      if (idle) void run(triggerId);
+      const current = running.get(triggerId);
+      if (current === undefined) void run(triggerId);
+      else current.abort();
     },
   };
 }

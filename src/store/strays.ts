@@ -106,7 +106,7 @@ export async function releaseStrays(db: Database): Promise<number> {
   const until = performance.now() + ROUND_MS;
   let total = 0;
   for (const triggerId of await findUnmoved(db)) {
-    while (performance.now() < until && (await changeMaxAttempts(db, triggerId)));
+    while (performance.now() < until && (await inTransaction(db, (tx) => changeMaxAttempts(tx, triggerId))));
     while (performance.now() < until) {
       const { moved, middleJob } = await inTransaction(db, (tx) => moveInvocations(tx, triggerId));
       total += moved;

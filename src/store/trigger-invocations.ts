@@ -20,9 +20,7 @@ const NOTHING: Chunk = { moved: 0, middleJob: null };
 
 /** Moves the next invocations of the trigger to where its row says they belong. */
 export async function moveInvocations(tx: Transaction, triggerId: string): Promise<Chunk> {
-  // A chunk is looked up row by row. Statistics of tables that grew a moment ago let the planner read them whole.
-  await tx.execute(sql`
-    select set_config(name, 'off', true) from unnest(array['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) name`);
+  await readByIndex(tx);
   // Locked, so that nobody pauses while others are let go; the next statement sees what the lock waited for.
   const [trigger] = await tx.execute<{ status: string; cancelled: boolean }>(sql`
     select t.status, t.pending_policy is not distinct from 'CANCEL' as cancelled
@@ -33,6 +31,12 @@ export async function moveInvocations(tx: Transaction, triggerId: string): Promi
   if (trigger.cancelled) return cancelInvocations(tx, triggerId);
   if (trigger.status === 'PAUSED') return holdInvocations(tx, triggerId);
   return trigger.status === 'ACTIVE' ? releaseInvocations(tx, triggerId) : NOTHING;
+}
+
+/** A chunk is looked up row by row. Statistics of tables that grew a moment ago let the planner read them whole. */
+async function readByIndex(tx: Transaction): Promise<void> {
+  await tx.execute(sql`
+    select set_config(name, 'off', true) from unnest(array['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) name`);
 }
 
 /** Whether a due job has not been fetched yet. */
@@ -158,8 +162,9 @@ async function cancelInvocations(tx: Transaction, triggerId: string): Promise<Ch
 }
 
 /** Gives the next invocations what the oldest change of retries says. Returns whether there is more to do. */
-export async function changeMaxAttempts(db: Executor, triggerId: string): Promise<boolean> {
-  const [row] = await db.execute<{ count: number }>(sql`
+export async function changeMaxAttempts(tx: Transaction, triggerId: string): Promise<boolean> {
+  await readByIndex(tx);
+  const [row] = await tx.execute<{ count: number }>(sql`
     with change as materialized (
       select c.* from herald.retry_changes c where c.trigger_id = ${triggerId} order by c.id limit 1
         for update skip locked

@@ -223,3 +223,27 @@ test('new retries reach all unfinished invocations', async () => {
   );
   await app.graphql(MUTATE('deleteTrigger'), { input: { id } });
 });
+
+test('what is resumed does not wait until new retries have reached all', async () => {
+  await using receiver = await startReceiver();
+  const type = newType();
+  const { id } = await createTrigger(app, { type, url: receiver.url, retries: 3, paused: true });
+  await queue(type, 2500);
+  await using sql = openSql(database);
+  // Somebody holds the first one of the second chunk: the change of retries stands still there.
+  const holder = await sql.reserve();
+  await holder`begin`;
+  await holder`
+    select from herald.invocations where id = (
+      select id from herald.invocations where trigger_id = ${id} order by id offset 1000 limit 1) for update`;
+  await app.graphql(MUTATE('updateTrigger'), { input: { id, retries: 5 } });
+  await app.graphql(MUTATE('resumeTrigger'), { input: { id } });
+  await until(async () => (await statuses(id)).SUCCEEDED === 2499, 'all others to be delivered', 25_000);
+  expect(await sql`select from herald.retry_changes where trigger_id = ${id}`).toHaveLength(1);
+  await holder`rollback`;
+  holder.release();
+  await until(
+    async () => (await sql`select from herald.retry_changes where trigger_id = ${id}`).length === 0,
+    'the change to go on',
+  );
+});
