@@ -6,6 +6,7 @@ import { createMoves } from './actions/move-invocations.ts';
 import { createQueue } from './actions/queue-event.ts';
 import type { Config } from './config.ts';
 import { readAdminToken, readEncryptionKeys } from './data-dir.ts';
+import { within } from './deadline.ts';
 import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
 import { createGraphiqlPage } from './graphql/graphiql.ts';
@@ -172,11 +173,12 @@ async function startDelivering(
     ca: config.egressCaFile === null ? [] : await readAuthorities(config.egressCaFile),
   });
   // Nothing is in flight any more, unless the worker was given up on: those attempts end with the process.
-  opened.push({ what: 'sender', close: () => within(1, sender.close()) });
+  opened.push({ what: 'sender', close: () => within(1000, sender.close(), 'it is still busy after 1 s') });
   const deliver = createDeliver({ db, secrets, sender, log, concurrency: config.concurrency });
-  const { concurrency, retentionDays } = config;
+  const { concurrency, retentionDays, shutdownSeconds } = config;
   const worker = await startWorker({ address, db, announcements, deliver, log, concurrency, retentionDays });
-  opened.push({ what: 'worker', close: () => within(config.shutdownSeconds, worker.stop()) });
+  const late = `still busy after ${shutdownSeconds} s; its jobs are taken over`;
+  opened.push({ what: 'worker', close: () => within(shutdownSeconds * 1000, worker.stop(), late) });
 }
 
 interface ApiParts {
@@ -258,17 +260,6 @@ export async function closeAll(opened: Opened, log: Log): Promise<void> {
       log('warn', `closing failed: ${what}`, { error: String(error) });
     }
   }
-}
-
-async function within(seconds: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(new Error(`still busy after ${seconds} s; its jobs are taken over`)),
-      seconds * 1000,
-    );
-  });
-  await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
 function unreachable(config: Config, error: unknown): unknown {

@@ -1,5 +1,6 @@
 /** The heart of a worker process: beats on a connection of its own, and watches the peers while it does. */
 import type postgres from 'postgres';
+import { within } from '../deadline.ts';
 import type { Log } from '../log.ts';
 import { type DatabaseAddress, describeError, openClient } from '../store/database.ts';
 import type { Suspect } from '../store/rescue.ts';
@@ -61,7 +62,7 @@ export function createHeart({ address, log, onDead, onChange, onBuried, loadOf }
   async function beatOnce(): Promise<number> {
     const own = [...pools.keys()];
     const askedAt = performance.now();
-    const { session, fresh, peers: seen } = await within(BEAT_DEADLINE_MS, beat(client, own, loadOf));
+    const { session, fresh, peers: seen } = await answered(beat(client, own, loadOf));
     const first = lastBeatAt === Number.NEGATIVE_INFINITY;
     lastBeatAt = performance.now();
     for (const poolId of own) {
@@ -122,14 +123,11 @@ export function createHeart({ address, log, onDead, onChange, onBuried, loadOf }
       hurry();
       await living;
       const farewell = Promise.all([...pools.keys()].map((poolId) => signOff(client, poolId)));
-      await within(BEAT_DEADLINE_MS, farewell).catch(() => {});
+      await answered(farewell).catch(() => {});
       await client.end({ timeout: 1 });
     },
   };
 }
 
-async function within<T>(limitMs: number, work: Promise<T>): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
-  return Promise.race([work, late.promise]).finally(() => clearTimeout(timer));
-}
+const answered = <T>(statement: Promise<T>): Promise<T> =>
+  within(BEAT_DEADLINE_MS, statement, `no answer within ${BEAT_DEADLINE_MS} ms`);
