@@ -94,7 +94,7 @@ export function openDatabase(address: DatabaseAddress, options: PoolOptions): Da
   const dial = dialer(silenceLimit(options));
   const client = createPool({
     max: options.max,
-    lifetimeMs: LIFETIME_SECONDS * 1000,
+    lifetimeMs: options.permanent ? Number.POSITIVE_INFINITY : LIFETIME_SECONDS * 1000,
     open: ({ onclose, isClosed }, delayMs) =>
       postgresClient(address, {
         ...settingsOf({ ...options, max: 1, permanent: true }),
@@ -269,6 +269,14 @@ export function describeError(error: unknown): string {
 /** Classes of failure that mean "the database is away or full": nothing was stored, try again later. */
 const UNAVAILABLE =
   /^(?:08|53|57P|25006|55P03|57014|CONNECTION_|CONNECT_TIMEOUT|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|40001|40P01)/;
+
+/** The server is starting, stopping or full, or the connection to it broke: soon it may be there again. */
+const PASSING = /^(?:08|57P0[123]|53300|CONNECTION_CLOSED|ECONNRESET|EPIPE)/;
+
+/** Whether the same may go well in a moment. Not where nobody listens at the address: that is more likely to be wrong. */
+export function isPassing(error: unknown): boolean {
+  return PASSING.test(sqlState(error) ?? '');
+}
 
 /** `error` as callers should hear it: UNAVAILABLE where the database is away, INVALID for U+0000, else unchanged. */
 export function translateDatabaseError(error: unknown): unknown {

@@ -122,25 +122,33 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     if (stopping) return;
     queues.delete(poolId);
     heart.remove(poolId);
-    await takeOver([{ poolId, beat: null, unlocked: false }]);
+    // Where the database does not know of it, no peer would.
+    while (!(await takeOver([{ poolId, beat: null, unlocked: false }])) && !stopping) {
+      await pause(MAX_RESTART_DELAY_MS);
+    }
   }
 
-  let rescue: Promise<void> = Promise.resolve();
+  let rescue: Promise<unknown> = Promise.resolve();
   let rescuing = 0;
-  /** One after the other. */
-  function takeOver(dead: readonly Suspect[]): Promise<void> {
+  /** One after the other. False where the database was away. */
+  function takeOver(dead: readonly Suspect[]): Promise<boolean> {
     rescuing++;
-    rescue = rescue
+    const done = rescue
       .then(() => rescueJobs(db, dead))
-      .then(({ workers, jobs }) => {
-        if (workers > 0) log('warn', 'took over the work of dead processes', { workers, jobs });
-        return callLines();
+      .then(async ({ workers, jobs }) => {
+        if (workers + jobs > 0) log('warn', 'took over the work of dead processes', { workers, jobs });
+        await callLines();
+        return true;
       })
-      .catch((error: unknown) => log('warn', 'could not take over', { error: describeError(error) }))
+      .catch((error: unknown) => {
+        log('warn', 'could not take over', { error: describeError(error) });
+        return false;
+      })
       .finally(() => {
         rescuing--;
       });
-    return rescue;
+    rescue = done;
+    return done;
   }
 
   async function check(): Promise<void> {
