@@ -275,7 +275,8 @@ const PASSING = /^(?:08|57P0[123]|53300|CONNECTION_CLOSED|ECONNRESET|EPIPE)/;
 
 /** Whether the same may go well in a moment. Not where nobody listens at the address: that is more likely to be wrong. */
 export function isPassing(error: unknown): boolean {
-  return PASSING.test(sqlState(error) ?? '');
+  // pg gives this one no code.
+  return PASSING.test(sqlState(error) ?? '') || /Connection terminated/.test(describeError(error));
 }
 
 /** `error` as callers should hear it: UNAVAILABLE where the database is away, INVALID for U+0000, else unchanged. */

@@ -52,10 +52,10 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
           and (not g.unlocked or pg_try_advisory_xact_lock(hashtextextended(${LOCK_NAME} || w.pool_id, 0)))
         for update of w skip locked
     ),
-    -- One of our own may not be on the list: it had not signed on, or a crash of the server lost its row.
+    -- Not on the list: it ended before it had signed on, or a crash of the server lost its row.
     unlisted as (
       select g."poolId" as pool_id from given g
-        where g.beat is null and not exists (select from herald.workers w where w.pool_id = g."poolId")
+        where not exists (select from herald.workers w where w.pool_id = g."poolId")
     ),
     ended as materialized (
       select pool_id from dead union all select pool_id from unlisted
@@ -175,6 +175,19 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
     )
     select c.workers, c.jobs, case when c.jobs > 0 then herald.announce(clock_timestamp()) end from counted c`);
   return { workers: row?.workers ?? 0, jobs: row?.jobs ?? 0 };
+}
+
+/** Jobs locked for as long as this by a process that is not on the list are nobody's: whoever lives signs on before. */
+const ORPHAN_SECONDS = 5;
+
+/** Processes that have jobs locked and are not on the list, as suspects for `rescueJobs`. */
+export async function findOrphans(db: Database): Promise<readonly Suspect[]> {
+  const rows = await db.execute<{ pool_id: string }>(sql`
+    select distinct j.locked_by as pool_id from graphile_worker._private_jobs j
+      where j.locked_at < now() - make_interval(secs => ${ORPHAN_SECONDS})
+        and not exists (select from herald.workers w where w.pool_id = j.locked_by)`);
+  // A heartbeat that is nobody's: one that signs on now is spared.
+  return rows.map((row) => ({ poolId: row.pool_id, beat: '0', unlocked: false }));
 }
 
 /**

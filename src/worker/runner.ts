@@ -4,7 +4,7 @@ import type { Deliver } from '../actions/deliver-invocation.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from '../store/announcements.ts';
 import { type Database, type DatabaseAddress, describeError, openWorkerPool } from '../store/database.ts';
-import { handBackJobs, rescueJobs, type Suspect } from '../store/rescue.ts';
+import { findOrphans, handBackJobs, rescueJobs, type Suspect } from '../store/rescue.ts';
 import { prune } from '../store/retention.ts';
 import { foldTallies } from '../store/stats-fold.ts';
 import { adoptStrays, callStrays, releaseStrays, type StrayCursor } from '../store/strays.ts';
@@ -171,6 +171,9 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       });
       if (jobs > 0) log('warn', 'found jobs that were lost with a connection', { jobs });
     }
+    // Peers may have died while they could not sign on.
+    const orphans = (await findOrphans(db)).filter(({ poolId }) => !queues.has(poolId));
+    if (orphans.length > 0) await takeOver(orphans);
   }
 
   function callLines(): Promise<void> {
