@@ -118,8 +118,9 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
   }
 
   /** What a queue that ended by itself could not write off is taken over at once; by peers, if not by us. */
-  async function leave({ poolId }: Queue): Promise<void> {
+  async function leave({ poolId, lease }: Queue): Promise<void> {
     if (stopping) return;
+    lease.end();
     queues.delete(poolId);
     heart.remove(poolId);
     // Where the database does not know of it, no peer would.
