@@ -52,8 +52,8 @@ export function createPoolConnection(
     if (closed) throw connectionError('CONNECTION_CLOSED');
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     pending.add(reject);
-    ask(client).then(resolve, reject);
     try {
+      ask(client).then(resolve, reject);
       const answer = await promise;
       answered = true;
       return answer;

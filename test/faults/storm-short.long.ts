@@ -63,4 +63,4 @@ test(`killed, stopped, cut, restarted: nothing lost, nothing made up (FAULT_SEED
   await onlyTheLiving(sql, 3);
   expect(await fleet.stop()).toEqual([0, 0, 0]);
   await leasesAreGone(sql);
-}, 90_000);
+}, 180_000);
