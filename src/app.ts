@@ -1,5 +1,6 @@
 /** The wiring, the only place that knows every room. `startApp(config)` is what main, tests and embedders call. */
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { openAccess } from './access.ts';
 import { createDeliver } from './actions/deliver-invocation.ts';
 import { createMoves } from './actions/move-invocations.ts';
@@ -21,10 +22,13 @@ import { type ChangeFeed, createChangeFeed } from './store/changes.ts';
 import {
   BATCH_SETTINGS,
   type DatabaseAddress,
+  describeError,
+  isPassing,
   openClient,
   openDatabase,
   parseDatabaseUrl,
   ping,
+  sqlState,
 } from './store/database.ts';
 import { startEmbedded } from './store/embedded.ts';
 import { type Installation, readInstallation } from './store/installation.ts';
@@ -52,14 +56,24 @@ export interface App {
 const API_CONNECTIONS = 10;
 const WORKER_CONNECTIONS = 6;
 
+/** A database that is there but starting, or that goes away while we start, is waited for this long, in ms. */
+const DATABASE_WAIT_MS = 20_000;
+const RESTART_PAUSE_MS = 250;
+
 /** Starts what the configuration says. Errors: StartupError; whatever was started before it is stopped again. */
 export async function startApp(config: Config, log: Log): Promise<App> {
-  const opened: Opened = [];
-  try {
-    return await start(config, log, opened);
-  } catch (error) {
-    await closeAll(opened, log);
-    throw error;
+  const giveUpAt = performance.now() + DATABASE_WAIT_MS;
+  for (;;) {
+    const opened: Opened = [];
+    try {
+      return await start(config, log, opened);
+    } catch (error) {
+      await closeAll(opened, log);
+      if (!isPassing(error)) throw error;
+      if (performance.now() > giveUpAt) throw unreachable(config, error);
+      log('warn', 'the database is not available yet', { error: describeError(error) });
+      await pause(RESTART_PAUSE_MS);
+    }
   }
 }
 
@@ -264,7 +278,9 @@ export async function closeAll(opened: Opened, log: Log): Promise<void> {
 
 function unreachable(config: Config, error: unknown): unknown {
   if (error instanceof StartupError || config.databaseUrl === null) return error;
-  const reason =
-    error instanceof Error ? error.message || ('code' in error ? error.code : error.name) : error;
+  // drizzle's own message is the statement; Node's is empty where several addresses were tried.
+  let root = error;
+  while (root instanceof Error && root.cause instanceof Error) root = root.cause;
+  const reason = root instanceof Error ? root.message || (sqlState(root) ?? root.name) : root;
   return new StartupError(`Cannot use the database at DATABASE_URL: ${reason}.`, { cause: error });
 }

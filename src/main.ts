@@ -9,7 +9,6 @@ import { COMMANDS as BESIDE_STARTING } from './commands/table.ts';
 import { type Config, readConfig } from './config.ts';
 import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
-import type { Log } from './log.ts';
 import { VERSION } from './version.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -95,7 +94,6 @@ async function start({ env }: CommandCall): Promise<ExitCode> {
   // Not loaded by the other commands, which it would slow down.
   const [{ startApp }, { createLog }] = await Promise.all([import('./app.ts'), import('./log.ts')]);
   const log = createLog(config.logLevel);
-  surviveTheDriver(log);
   const app = await startApp(config, log);
   process.stdout.write(banner(config, app, performance.now()));
   // So that the console is made by the time that somebody follows the link.
@@ -158,17 +156,4 @@ function banner(config: Config, app: App, tookMs: number): string {
 function tokenLine(config: Config, adminToken: string | null, dataDir: string): string {
   if (adminToken === null) return 'none needed (AUTH=off)';
   return config.adminToken === null ? `kept in ${dataDir}/admin-token` : 'as set in ADMIN_TOKEN';
-}
-
-/**
- * postgres.js 3.4.9 writes to a socket that it has let go of when a connection breaks in the middle of a transaction. The
- * transaction has failed anyway, and the next one gets a new connection: no reason to end the process. Anything else is.
- */
-function surviveTheDriver(log: Log): void {
-  process.on('uncaughtException', (error) => {
-    const ofTheDriver =
-      error instanceof TypeError && /[\\/]postgres[\\/]src[\\/]connection\.js/.test(error.stack ?? '');
-    if (ofTheDriver) log('warn', 'a connection to the database broke', { error: error.message });
-    else giveUp(error);
-  });
 }

@@ -1,10 +1,12 @@
 /** Opens the database and keeps the type of what is a transaction apart from the type of what is not. */
 import type { Socket } from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase, type PostgresJsTransaction } from 'drizzle-orm/postgres-js';
 import pg from 'pg';
 import postgres from 'postgres';
 import { AppError } from '../domain/errors.ts';
+import { createPool, type Pool } from './pool.ts';
 import { QueuePool } from './queue-pool.ts';
 import { KEEP_ALIVE_MS, watchedSocket } from './sockets.ts';
 
@@ -20,7 +22,7 @@ export type DatabaseAddress =
     };
 
 /** A pool of connections. Statements on it commit one by one. */
-export type Database = PostgresJsDatabase<Record<string, never>> & { readonly $client: postgres.Sql };
+export type Database = PostgresJsDatabase<Record<string, never>> & { readonly $client: Pool };
 /** An open transaction: what is written with it commits or rolls back together. */
 export type Transaction = PostgresJsTransaction<Record<string, never>, Record<string, never>>;
 /** For reads, which may run in either. */
@@ -57,6 +59,7 @@ const STATEMENT_TIMEOUT_MS = 25_000;
 /** A server that has not even cancelled a statement by this many ms after its time is not there any more. */
 const SILENCE_MARGIN_MS = 3000;
 const CONNECT_TIMEOUT_SECONDS = 10;
+const LIFETIME_SECONDS = 30 * 60;
 /** How often a transaction that lost to another one (40001, 40P01) is run again before the caller hears of it. */
 const CONFLICT_RETRIES = 3;
 
@@ -88,18 +91,39 @@ function decode(part: string): string {
 }
 
 export function openDatabase(address: DatabaseAddress, options: PoolOptions): Database {
-  return drizzle(openClient(address, options)) as unknown as Database;
+  const dial = dialer(silenceLimit(options));
+  const client = createPool({
+    max: options.max,
+    lifetimeMs: options.permanent ? Number.POSITIVE_INFINITY : LIFETIME_SECONDS * 1000,
+    open: ({ onclose, isClosed }, delayMs) =>
+      postgresClient(address, {
+        ...settingsOf({ ...options, max: 1, permanent: true }),
+        onclose,
+        async socket(target: Target) {
+          if (delayMs() > 0) await pause(delayMs());
+          // postgres.js would dial again for what it still has to send.
+          return isClosed() ? new Promise<Socket>(() => {}) : dial(target);
+        },
+      }),
+  });
+  return drizzle({ client: client as unknown as postgres.Sql }) as unknown as Database;
 }
 
-/** A bare postgres.js client, e.g. for LISTEN: drizzle rearranges the parsers of the client it is given. */
+/**
+ * A bare postgres.js client, for single statements and LISTEN: it mends its connection by itself, which does not go well
+ * with transactions and large results (see pool-connection.ts).
+ */
 export function openClient(address: DatabaseAddress, options: PoolOptions): postgres.Sql {
-  const settings = {
+  return postgresClient(address, { ...settingsOf(options), socket: dialer(silenceLimit(options)) });
+}
+
+function settingsOf(options: PoolOptions) {
+  return {
     max: options.max,
-    socket: dialer(silenceLimit(options)),
     keep_alive: KEEP_ALIVE_MS / 1000,
     connect_timeout: CONNECT_TIMEOUT_SECONDS,
     // Plans are chosen once per connection; without this, a plan made on empty tables outlives them.
-    max_lifetime: options.permanent ? null : 30 * 60,
+    max_lifetime: options.permanent ? null : LIFETIME_SECONDS,
     // By default postgres.js waits up to 20 s between tries; a database that is back must be used within seconds.
     backoff: (retries: number) => Math.min(0.1 * 2 ** retries, 1),
     // It would read the array types of every new connection and leave the promise alone: a restart of the server at
@@ -112,7 +136,20 @@ export function openClient(address: DatabaseAddress, options: PoolOptions): post
       ...options.settings,
     },
   };
+}
+
+function postgresClient(
+  address: DatabaseAddress,
+  settings: ReturnType<typeof settingsOf> &
+    Pick<postgres.Options<Record<string, never>>, 'onclose'> &
+    DialSettings,
+): postgres.Sql {
   return 'url' in address ? postgres(address.url, settings) : postgres({ ...address, ...settings });
+}
+
+/** An option of postgres.js that its types do not know. */
+interface DialSettings {
+  readonly socket: (target: Target) => Socket | Promise<Socket>;
 }
 
 /** The pool graphile-worker works with; it speaks `pg`. */
@@ -232,6 +269,15 @@ export function describeError(error: unknown): string {
 /** Classes of failure that mean "the database is away or full": nothing was stored, try again later. */
 const UNAVAILABLE =
   /^(?:08|53|57P|25006|55P03|57014|CONNECTION_|CONNECT_TIMEOUT|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|40001|40P01)/;
+
+/** The server is starting, stopping or full, or the connection to it broke: soon it may be there again. */
+const PASSING = /^(?:08|57P0[123]|53300|CONNECTION_CLOSED|ECONNRESET|EPIPE)/;
+
+/** Whether the same may go well in a moment. Not where nobody listens at the address: that is more likely to be wrong. */
+export function isPassing(error: unknown): boolean {
+  // pg gives this one no code.
+  return PASSING.test(sqlState(error) ?? '') || /Connection terminated/.test(describeError(error));
+}
 
 /** `error` as callers should hear it: UNAVAILABLE where the database is away, INVALID for U+0000, else unchanged. */
 export function translateDatabaseError(error: unknown): unknown {

@@ -1,10 +1,10 @@
 /** Brings the database to this release's shape: graphile-worker's tables first, because our functions call them. */
 import { fileURLToPath } from 'node:url';
-import { drizzle } from 'drizzle-orm/postgres-js';
+import { sql } from 'drizzle-orm';
 import { migrate as migrateTables } from 'drizzle-orm/postgres-js/migrator';
 import { Logger, runMigrations } from 'graphile-worker';
 import { StartupError } from '../domain/errors.ts';
-import { type DatabaseAddress, openClient, openWorkerPool } from './database.ts';
+import { type DatabaseAddress, openDatabase, openWorkerPool } from './database.ts';
 
 /** Oldest server that works: `unnest … with ordinality` and friends are older, but 14 is out of support. */
 const OLDEST_SERVER = 15;
@@ -18,23 +18,24 @@ const MIGRATIONS = fileURLToPath(new URL('../../drizzle', import.meta.url));
  * Errors: StartupError where the server is older than PostgreSQL 15.
  */
 export async function migrate(address: DatabaseAddress): Promise<void> {
-  const client = openClient(address, {
+  const db = openDatabase(address, {
     name: 'herald migrate',
     max: 1,
+    permanent: true,
     settings: { statement_timeout: '0' },
   });
   try {
-    const [server] = await client`select current_setting('server_version') as version`;
+    const [server] = await db.execute(sql`select current_setting('server_version') as version`);
     const version = String(server?.version);
     if (Number.parseInt(version, 10) < OLDEST_SERVER) {
       throw new StartupError(`Herald needs PostgreSQL ${OLDEST_SERVER} or newer, this server is ${version}.`);
     }
-    await client`select pg_advisory_lock(${MIGRATION_LOCK})`;
+    await db.execute(sql`select pg_advisory_lock(${MIGRATION_LOCK})`);
     await migrateQueue(address);
-    await migrateTables(drizzle(client), { migrationsFolder: MIGRATIONS, migrationsSchema: 'herald' });
+    await migrateTables(db, { migrationsFolder: MIGRATIONS, migrationsSchema: 'herald' });
   } finally {
     // Ends the session and with it the lock.
-    await client.end();
+    await db.$client.end();
   }
 }
 

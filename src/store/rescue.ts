@@ -52,6 +52,14 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
           and (not g.unlocked or pg_try_advisory_xact_lock(hashtextextended(${LOCK_NAME} || w.pool_id, 0)))
         for update of w skip locked
     ),
+    -- Not on the list: it ended before it had signed on, or a crash of the server lost its row.
+    unlisted as (
+      select g."poolId" as pool_id from given g
+        where not exists (select from herald.workers w where w.pool_id = g."poolId")
+    ),
+    ended as materialized (
+      select pool_id from dead union all select pool_id from unlisted
+    ),
     held as materialized (
       select
           j.id as job_id, (j.payload ->> 'invocation')::uuid as invocation_id,
@@ -59,7 +67,7 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
           -- Marked in this very run of the job: each counts one attempt.
           coalesce((j.payload ->> 'begun')::int = j.attempts, false) as begun
         from graphile_worker._private_jobs j
-        join dead d on j.locked_by = d.pool_id
+        join ended d on j.locked_by = d.pool_id
         where j.key is not null
     ),
     known as materialized (
@@ -157,7 +165,7 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
     ),
     -- Jobs that were replaced while they ran have no key any more: their successor does the work.
     replaced as (
-      delete from graphile_worker._private_jobs j using dead d where j.locked_by = d.pool_id and j.key is null
+      delete from graphile_worker._private_jobs j using ended d where j.locked_by = d.pool_id and j.key is null
     ),
     buried as (
       delete from herald.workers w using dead d where w.pool_id = d.pool_id
@@ -167,6 +175,19 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
     )
     select c.workers, c.jobs, case when c.jobs > 0 then herald.announce(clock_timestamp()) end from counted c`);
   return { workers: row?.workers ?? 0, jobs: row?.jobs ?? 0 };
+}
+
+/** Jobs locked for as long as this by a process that is not on the list are nobody's: whoever lives signs on before. */
+const ORPHAN_SECONDS = 5;
+
+/** Processes that have jobs locked and are not on the list, as suspects for `rescueJobs`. */
+export async function findOrphans(db: Database): Promise<readonly Suspect[]> {
+  const rows = await db.execute<{ pool_id: string }>(sql`
+    select distinct j.locked_by as pool_id from graphile_worker._private_jobs j
+      where j.locked_at < now() - make_interval(secs => ${ORPHAN_SECONDS})
+        and not exists (select from herald.workers w where w.pool_id = j.locked_by)`);
+  // A heartbeat that is nobody's: one that signs on now is spared.
+  return rows.map((row) => ({ poolId: row.pool_id, beat: '0', unlocked: false }));
 }
 
 /**
@@ -180,12 +201,16 @@ export async function handBackJobs(
   minAgeMs = 0,
 ): Promise<number> {
   const [row] = await db.execute<{ count: number }>(sql`
-    with mine as materialized (
-      select j.id, (j.payload ->> 'invocation')::uuid as invocation_id from graphile_worker._private_jobs j
-        where j.locked_by = ${poolId} and j.key is not null
-          and j.locked_at <= now() - ${minAgeMs} * interval '1 millisecond'
+    with held as materialized (
+      select j.id, j.key is null as replaced, (j.payload ->> 'invocation')::uuid as invocation_id
+        from graphile_worker._private_jobs j
+        where j.locked_by = ${poolId} and j.locked_at <= now() - ${minAgeMs} * interval '1 millisecond'
           and j.id not in (select id::bigint from json_array_elements_text(${JSON.stringify(kept)}::text::json) as b(id))
         for update skip locked
+    ),
+    -- Their successors do the work; only their write-off can have been lost.
+    replaced as (
+      delete from graphile_worker._private_jobs j using held h where j.id = h.id and h.replaced
     ),
     freed as (
       update graphile_worker._private_jobs j
@@ -193,9 +218,9 @@ export async function handBackJobs(
           locked_by = null, locked_at = null, attempts = greatest(0, j.attempts - 1),
           -- A retry that is recorded, but whose job has not been failed yet, keeps its time.
           run_at = greatest(j.run_at, i.next_attempt_at), updated_at = now()
-        from mine m
-        join herald.invocations i on i.id = m.invocation_id
-        where j.id = m.id
+        from held h
+        join herald.invocations i on i.id = h.invocation_id
+        where j.id = h.id and not h.replaced
         returning j.id
     )
     select count(*)::int as count, case when count(*) > 0 then herald.announce(clock_timestamp()) end from freed`);

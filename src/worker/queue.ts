@@ -1,5 +1,6 @@
 /** One run of graphile-worker: our tasks, its retries, its polling. */
 import { EventEmitter } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Logger, run, type WorkerEvents, type WorkerPool } from 'graphile-worker';
 import type pg from 'pg';
 import type { Log } from '../log.ts';
@@ -40,6 +41,9 @@ const LOCAL_QUEUE_FACTOR = 3;
 /** Milliseconds that finished and failed jobs are gathered to be written off together. */
 const JOB_BATCH_DELAY_MS = 10;
 
+/** A queue that leaves while the database goes away may never say that it has ended; it has, this long after its last job. */
+const MAX_ENDING_MS = 5000;
+
 /** Errors: where the database is away. */
 export async function runQueue(options: QueueOptions, pgPool: pg.Pool): Promise<Queue> {
   const { log, concurrency } = options;
@@ -74,8 +78,13 @@ export async function runQueue(options: QueueOptions, pgPool: pg.Pool): Promise<
     },
   });
   const { pool } = await created.promise;
-  const ended = runner.promise
-    .catch((error: unknown) => log('warn', 'the queue ended with an error', { error: String(error) }))
+  const runnerEnded = runner.promise.catch((error: unknown) =>
+    log('warn', 'the queue ended with an error', { error: String(error) }),
+  );
+  const overdue = leaving.promise
+    .then(() => whenEmpty(hands))
+    .then(() => pause(MAX_ENDING_MS, undefined, { ref: false }));
+  const ended = Promise.race([runnerEnded, overdue])
     .then(() => leaving.resolve())
     // A queue that is ended by force forgets what is at work, which goes on nevertheless.
     .then(() => whenEmpty(hands));
@@ -89,9 +98,10 @@ export async function runQueue(options: QueueOptions, pgPool: pg.Pool): Promise<
     wake: () => pool.nudge(concurrency),
     idleSince: () => signs.idleSince(),
     stop: async () => {
-      await runner
+      const stopped = runner
         .stop()
         .catch((error: unknown) => log('debug', 'stopping the queue', { error: String(error) }));
+      await Promise.race([stopped, ended]);
       await ended;
     },
   };

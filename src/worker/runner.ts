@@ -4,7 +4,7 @@ import type { Deliver } from '../actions/deliver-invocation.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from '../store/announcements.ts';
 import { type Database, type DatabaseAddress, describeError, openWorkerPool } from '../store/database.ts';
-import { handBackJobs, rescueJobs, type Suspect } from '../store/rescue.ts';
+import { findOrphans, handBackJobs, rescueJobs, type Suspect } from '../store/rescue.ts';
 import { prune } from '../store/retention.ts';
 import { foldTallies } from '../store/stats-fold.ts';
 import { adoptStrays, callStrays, releaseStrays, type StrayCursor } from '../store/strays.ts';
@@ -118,29 +118,38 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
   }
 
   /** What a queue that ended by itself could not write off is taken over at once; by peers, if not by us. */
-  async function leave({ poolId }: Queue): Promise<void> {
+  async function leave({ poolId, lease }: Queue): Promise<void> {
     if (stopping) return;
+    lease.end();
     queues.delete(poolId);
     heart.remove(poolId);
-    await takeOver([{ poolId, beat: null, unlocked: false }]);
+    // Where the database does not know of it, no peer would.
+    while (!(await takeOver([{ poolId, beat: null, unlocked: false }])) && !stopping) {
+      await pause(MAX_RESTART_DELAY_MS);
+    }
   }
 
-  let rescue: Promise<void> = Promise.resolve();
+  let rescue: Promise<unknown> = Promise.resolve();
   let rescuing = 0;
-  /** One after the other. */
-  function takeOver(dead: readonly Suspect[]): Promise<void> {
+  /** One after the other. False where the database was away. */
+  function takeOver(dead: readonly Suspect[]): Promise<boolean> {
     rescuing++;
-    rescue = rescue
+    const done = rescue
       .then(() => rescueJobs(db, dead))
-      .then(({ workers, jobs }) => {
-        if (workers > 0) log('warn', 'took over the work of dead processes', { workers, jobs });
-        return callLines();
+      .then(async ({ workers, jobs }) => {
+        if (workers + jobs > 0) log('warn', 'took over the work of dead processes', { workers, jobs });
+        await callLines();
+        return true;
       })
-      .catch((error: unknown) => log('warn', 'could not take over', { error: describeError(error) }))
+      .catch((error: unknown) => {
+        log('warn', 'could not take over', { error: describeError(error) });
+        return false;
+      })
       .finally(() => {
         rescuing--;
       });
-    return rescue;
+    rescue = done;
+    return done;
   }
 
   async function check(): Promise<void> {
@@ -163,6 +172,9 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       });
       if (jobs > 0) log('warn', 'found jobs that were lost with a connection', { jobs });
     }
+    // Peers may have died while they could not sign on.
+    const orphans = (await findOrphans(db)).filter(({ poolId }) => !queues.has(poolId));
+    if (orphans.length > 0) await takeOver(orphans);
   }
 
   function callLines(): Promise<void> {

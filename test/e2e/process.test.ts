@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { askGraphql as graphql } from '../support/app.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { isAlive, spawnHerald } from '../support/process.ts';
+import { startProxy, through } from '../support/proxy.ts';
 import { startReceiver, status } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
 
@@ -134,6 +135,21 @@ test('what cannot start says why in one sentence', async () => {
   expect(port).toMatch(/^Port \d+ on 127\.0\.0\.1 is taken by another program; set PORT to a free one\.$/);
   expect(url).toMatch(/^Cannot use the database at DATABASE_URL: .*\.$/);
   expect(settings).toMatch(/PORT: expected[^\n]*\n\s+ROLES: expected/);
+});
+
+test('a database that is there and not yet available is waited for', async () => {
+  const database = await createTestDatabase();
+  await using proxy = await startProxy(database);
+  proxy.mode = 'REFUSING';
+  await using herald = spawnHerald({
+    DATA_DIR: join(dataDir, 'waiting'),
+    DATABASE_URL: through(proxy, database),
+  });
+  await until(() => herald.output().includes('the database is not available yet'), 'the first try');
+  proxy.mode = 'OPEN';
+  await herald.ready();
+  herald.child.kill('SIGTERM');
+  expect((await herald.exited()).code).toBe(0);
 });
 
 async function listenSomewhere(): Promise<{ readonly port: number } & AsyncDisposable> {

@@ -157,7 +157,7 @@ describe('attempts', () => {
       statusCode: 200,
       decision: SUCCEED,
     });
-    await door.db.$client`update herald.events set data = null where id = ${event.id}`;
+    await door.sql`update herald.events set data = null where id = ${event.id}`;
     const { data } = await ask(
       door,
       `query ($id: ID!) { event(id: $id) { data dataText dataRemoved dataSize

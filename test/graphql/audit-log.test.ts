@@ -64,20 +64,20 @@ test('every change of a trigger says who made it and what it touched, never a va
     by('ann', 'TRIGGER_UPDATED', ['retries', 'url']),
     by('admin', 'TRIGGER_CREATED'),
   ]);
-  const rows = await door.db.$client`select a::text from herald.audit_log a`;
+  const rows = await door.sql`select a::text from herald.audit_log a`;
   expect(JSON.stringify(rows)).not.toMatch(/hunter/);
 });
 
 test('a change that is not written down does not happen, nor the other way round', async () => {
   const { id } = await createTrigger(door, { name: 'together', type: 'a' });
-  await door.db.$client`alter table herald.audit_log rename to elsewhere`;
+  await door.sql`alter table herald.audit_log rename to elsewhere`;
   const { errors } = await ask(
     door,
     'mutation ($id: ID!) { pauseTrigger(input: {id: $id}) { userErrors { code } } createApiKey(input: {name: "k", scopes: [ADMIN]}) { secret } }',
     { id },
   );
   expect(errors?.length).toBeGreaterThan(0);
-  await door.db.$client`alter table herald.elsewhere rename to audit_log`;
+  await door.sql`alter table herald.elsewhere rename to audit_log`;
   const { data } = await ask(door, 'query ($id: ID!) { trigger(id: $id) { status } apiKeys { id } }', { id });
   expect(data).toEqual({ trigger: { status: 'ACTIVE' }, apiKeys: [] });
 });

@@ -16,7 +16,7 @@ const QUEUE = `mutation ($data: JSON, $text: String) {
 }`;
 
 const stored = async (): Promise<string> => {
-  const rows = await door.db.$client`select data from herald.events order by id desc limit 1`;
+  const rows = await door.sql`select data from herald.events order by id desc limit 1`;
   return rows[0]?.data;
 };
 

@@ -13,7 +13,7 @@ import { listenForAnnouncements } from '../../src/store/announcements.ts';
 import { type ChangeFeed, createChangeFeed } from '../../src/store/changes.ts';
 import { type Database, openClient, openDatabase } from '../../src/store/database.ts';
 import { createSecretBox } from '../../src/store/secrets.ts';
-import { createTestDatabase } from '../support/database.ts';
+import { createTestDatabase, openSql } from '../support/database.ts';
 
 export interface LogLine {
   readonly level: string;
@@ -25,6 +25,8 @@ export interface Door extends AsyncDisposable {
   readonly url: string;
   readonly webSocketUrl: string;
   readonly db: Database;
+  /** The test's own way into the same database. */
+  readonly sql: postgres.Sql;
   readonly services: GraphqlServices;
   readonly graphql: Graphql;
   readonly logged: LogLine[];
@@ -47,8 +49,8 @@ export interface DoorOptions {
 }
 
 export async function openDoor(options: DoorOptions = {}): Promise<Door> {
-  const { host, port: dbPort, user, database } = await createTestDatabase();
-  const address = { host, port: dbPort, user, database };
+  const { url, ...address } = await createTestDatabase();
+  const sql = openSql({ url, ...address }, {}, 4);
   const db = openDatabase(address, { name: 'graphql test', max: 8 });
   const listener: postgres.Sql = openClient(address, { name: 'graphql test listener', max: 1 });
   const feed = counted(createChangeFeed(db, await listenForAnnouncements(listener)));
@@ -97,21 +99,32 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));
     await listener.end();
-    await db.$client.end();
+    await Promise.all([db.$client.end(), sql.end()]);
   }
   return {
     url: `http://127.0.0.1:${port}/graphql`,
     webSocketUrl: `ws://127.0.0.1:${port}/graphql`,
     db,
+    sql,
     services,
     graphql,
     logged,
     watching: feed.watching,
     async statementsOf(work) {
       const statements: string[] = [];
-      db.$client.options.debug = (_connection, statement) => statements.push(statement);
+      const { unsafe, begin } = db.$client;
+      const noting = (send: typeof unsafe): typeof unsafe => {
+        return (text, ...others) => {
+          statements.push(text);
+          return send(text, ...others);
+        };
+      };
+      Object.assign(db.$client, {
+        unsafe: noting(unsafe),
+        begin: ((run) => begin((tx) => run({ unsafe: noting(tx.unsafe) }))) satisfies typeof begin,
+      });
       await work();
-      db.$client.options.debug = false;
+      Object.assign(db.$client, { unsafe, begin });
       return statements;
     },
     close,

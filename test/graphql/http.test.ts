@@ -393,7 +393,7 @@ describe('faults', () => {
   test('leave the rest of the answer alone', async () => {
     await using broken = await openDoor();
     const { id } = await createTrigger(broken, { name: 'rest', type: 't' });
-    await broken.db.$client`alter table herald.signing_keys rename to elsewhere`;
+    await broken.sql`alter table herald.signing_keys rename to elsewhere`;
     const query = 'query ($id: ID!) { viewer { name } trigger(id: $id) { signingKeys { id } } }';
     const response = await post(broken, bodyOf(query, { id }));
     expect(response.status).toBe(200);

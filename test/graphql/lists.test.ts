@@ -60,7 +60,7 @@ describe('pages', () => {
   });
 
   test('hold every row once, sorted by a time that is not theirs alone', async () => {
-    const rows = await door.db.$client`select id from herald.events where type = 'walk' order by due_at, id`;
+    const rows = await door.sql`select id from herald.events where type = 'walk' order by due_at, id`;
     const byDue = rows.map(({ id }) => id);
     const order = { field: 'DUE_AT', direction: 'ASC' };
     expect(await walk(order, false)).toEqual(byDue);

@@ -18,7 +18,7 @@ const QUEUE_ALL = `mutation ($input: QueueEventsInput!) {
 }`;
 
 const countEvents = async (): Promise<number> => {
-  const rows = await door.db.$client`select count(*)::int as count from herald.events`;
+  const rows = await door.sql`select count(*)::int as count from herald.events`;
   return rows[0]?.count;
 };
 
@@ -120,7 +120,7 @@ describe('queueEvent', () => {
     const third = (await ask(door, query, {}, { traceparent: 'garbage', tracestate: 'a=b' })).data.queueEvent
       .event;
     expect(third.traceparent).toBeNull();
-    const rows = await door.db.$client`select id, tracestate from herald.events where type = 'traced'`;
+    const rows = await door.sql`select id, tracestate from herald.events where type = 'traced'`;
     const states = Object.fromEntries(rows.map(({ id, tracestate }) => [id, tracestate]));
     expect(states).toEqual({ [first.id]: 'vendor=1', [second.id]: null, [third.id]: null });
   });

@@ -81,7 +81,7 @@ describe('invocationUpdated', () => {
     await createTrigger(door, { name: 'late', type });
     const filter = { eventType: [type] };
     const first = watch(door, UPDATES, { filter, after: await changeCursor() });
-    const late = await door.db.$client.reserve();
+    const late = await door.sql.reserve();
     await late`begin`;
     await late`select herald.queue_event(${type}, '"late"')`;
     const early = await queueEvent(door, { type });
@@ -161,17 +161,17 @@ test('a cursor from before what was pruned is too old; one from after it is not'
   const old = await cursor();
   await queueEvent(own, { type });
   // An open transaction, and a mark of an hour ago that does not hold it.
-  const open = await own.db.$client.reserve();
+  const open = await own.sql.reserve();
   await open`begin`;
   await open`select herald.queue_event(${type}, '"open"')`;
-  await own.db.$client`insert into herald.change_marks (at) values (now() - interval '61 minutes')`;
+  await own.sql`insert into herald.change_marks (at) values (now() - interval '61 minutes')`;
   // Not before the mark: on a server with other databases, any transaction of theirs may lie between the two.
   const fresh = await cursor();
   await open`commit`;
   open.release();
   const last = await queueEvent(own, { type });
   await prune(own.db, 30);
-  const left = await own.db.$client`select from herald.changes`;
+  const left = await own.sql`select from herald.changes`;
   expect(left).toHaveLength(2);
 
   const tooOld = watch(own, UPDATES, { after: old });

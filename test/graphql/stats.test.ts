@@ -94,7 +94,7 @@ describe('statistics', () => {
     };
     await check();
     await foldTallies(door.db);
-    expect(await door.db.$client`select from herald.tallies`).toHaveLength(0);
+    expect(await door.sql`select from herald.tallies`).toHaveLength(0);
     await check();
     // What comes after a fold is added to what was folded.
     await queueEvent(door, { project: 'one', type: 'stats.nobody' });
@@ -202,16 +202,14 @@ describe('the queue', () => {
     await foldTallies(door.db);
     // As if it had been queued and finished long ago.
     const old = `00${id.slice(2)}`;
-    await door.db.$client`update herald.events set id = ${old} where id = ${id}`;
-    await door.db
-      .$client`update herald.invocations set event_id = ${old}, finished_at = now() - interval '60 days' where event_id = ${id}`;
+    await door.sql`update herald.events set id = ${old} where id = ${id}`;
+    await door.sql`update herald.invocations set event_id = ${old}, finished_at = now() - interval '60 days' where event_id = ${id}`;
     await prune(door.db, 30);
     expect(await queue({ project })).toMatchObject(NONE);
   });
 
   test('shows workers to those who see all projects', async () => {
-    await door.db
-      .$client`insert into herald.workers (pool_id, name, running, concurrency) values ('p', 'host/1', 3, 300)`;
+    await door.sql`insert into herald.workers (pool_id, name, running, concurrency) values ('p', 'host/1', 3, 300)`;
     expect((await queue()).workers).toEqual([{ id: 'host/1', running: 3, concurrency: 300 }]);
     expect((await queue({}, { authorization: 'Bearer bound' })).workers).toEqual([]);
   });

@@ -296,7 +296,7 @@ test.each([
   const client = open(own);
   await createTrigger(own, { name: 'masked', type: 'masked' });
   await queueEvent(own, { type: 'masked' });
-  await own.db.$client`alter table herald.signing_keys rename to elsewhere`;
+  await own.sql`alter table herald.signing_keys rename to elsewhere`;
   const watching = client.subscribe(
     'subscription { invocationUpdated { invocation { trigger { signingKeys { id } } } } }',
   );
@@ -313,7 +313,7 @@ test.each([
 describe('a subscriber that missed changes', () => {
   /** More changes at once than the feed hands out, with `work` among them. */
   const flood = (work: (db: Door['db']) => Promise<unknown>) =>
-    door.db.$client.begin(async (client) => {
+    door.sql.begin(async (client) => {
       await client.unsafe(`insert into herald.changes (entries) select '' from generate_series(1, 5001)`);
       await work({ $client: client } as unknown as Door['db']);
       await client.unsafe('select herald.announce()');

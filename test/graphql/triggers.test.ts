@@ -21,7 +21,7 @@ const UPDATE = `mutation ($input: UpdateTriggerInput!) {
 }`;
 
 const countTriggers = async (): Promise<number> => {
-  const rows = await door.db.$client`select count(*)::int as count from herald.triggers`;
+  const rows = await door.sql`select count(*)::int as count from herald.triggers`;
   return rows[0]?.count;
 };
 
@@ -115,7 +115,7 @@ describe('createTrigger', () => {
       signingSecret,
       userErrors: [],
     });
-    const rows = await door.db.$client`select headers from herald.triggers where name = 'all'`;
+    const rows = await door.sql`select headers from herald.triggers where name = 'all'`;
     expect(rows[0]?.headers).not.toContain('s3cret');
   });
 

@@ -4,7 +4,7 @@ import type postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type Database, type DatabaseAddress, openClient, openDatabase } from '../../src/store/database.ts';
 import { postponeJobs } from '../../src/store/postponements.ts';
-import { handBackJobs, markBegun, rescueJobs } from '../../src/store/rescue.ts';
+import { findOrphans, handBackJobs, markBegun, rescueJobs } from '../../src/store/rescue.ts';
 import { markRunning, type Settlement, settle } from '../../src/store/settlements.ts';
 import { beat, signOff } from '../../src/store/workers.ts';
 import { createTestDatabase, openSql } from '../support/database.ts';
@@ -281,5 +281,31 @@ test('what has not begun is handed back as if it had never been fetched', async 
     ['pool-draining', 1],
     [null, 0],
   ]);
+  await life.end();
+});
+
+test('jobs of a process that never signed on, or whose row is lost, are found after a moment and freed; a living one is spared', async () => {
+  const gone = await startProcess('p-gone');
+  await gone.life.end();
+  await sql`delete from herald.workers where pool_id = 'p-gone'`;
+  expect(await findOrphans(db)).toEqual([]);
+  await sql`update graphile_worker._private_jobs set locked_at = now() - interval '6 seconds'`;
+  const orphans = await findOrphans(db);
+  expect(orphans.map(({ poolId }) => poolId)).toEqual(['p-gone']);
+
+  await beat(watcher, ['p-gone']);
+  expect(await rescueJobs(db, orphans)).toEqual({ workers: 0, jobs: 0 });
+  await sql`delete from herald.workers where pool_id = 'p-gone'`;
+  expect(await rescueJobs(db, orphans)).toEqual({ workers: 0, jobs: 1 });
+  expect(await jobOf(gone.invocationId)).toMatchObject({ locked_by: null, attempts: 0, due: true });
+});
+
+test('a job that was replaced while it ran, and whose write-off was lost, goes', async () => {
+  const { life } = await startProcess('p-replaced', 2);
+  const [kept] = await sql`select id::text from graphile_worker._private_jobs order by id limit 1`;
+  await sql`update graphile_worker._private_jobs set key = null, attempts = max_attempts`;
+  await handBackJobs(db, 'p-replaced', [String(kept?.id)]);
+  const left = await sql`select id::text from graphile_worker._private_jobs`;
+  expect(left.map(({ id }) => id)).toEqual([kept?.id]);
   await life.end();
 });

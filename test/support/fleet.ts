@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { onTestFailed } from 'vitest';
 import { askGraphql, TOKEN } from './app.ts';
 import type { TestDatabase } from './database.ts';
 import { type HeraldProcess, spawnHerald } from './process.ts';
@@ -44,6 +45,10 @@ const COMMON = { ADMIN_TOKEN: TOKEN, ENCRYPTION_KEY: Buffer.alloc(32, 7).toStrin
 export async function startFleet({ database, members: settings }: FleetOptions): Promise<Fleet> {
   const directory = await mkdtemp(join(tmpdir(), 'herald-fleet-'));
   const members: Member[] = [];
+  const started: { readonly slot: number; readonly process: HeraldProcess }[] = [];
+  const words = () => started.map(({ slot, process }) => lastWords(slot, process));
+  let atTheEnd: readonly string[] | null = null;
+  onTestFailed(() => console.error((atTheEnd ?? words()).join('\n')));
   const launch = (slot: number, proxy: PostgresProxy): HeraldProcess =>
     spawnHerald({
       ...COMMON,
@@ -53,6 +58,7 @@ export async function startFleet({ database, members: settings }: FleetOptions):
     });
   /** Notes the address once it is known; a process that ends before is somebody else's to notice. */
   const note = (member: Member, process: HeraldProcess): void => {
+    started.push({ slot: members.indexOf(member), process });
     process.ready().then(
       ({ url }) => {
         if (member.process === process) member.url = url;
@@ -95,6 +101,7 @@ export async function startFleet({ database, members: settings }: FleetOptions):
       return exits.map(({ code }) => code);
     },
     async [Symbol.asyncDispose]() {
+      atTheEnd = words();
       for (const { process, proxy } of members) {
         await process[Symbol.asyncDispose]();
         await proxy[Symbol.asyncDispose]();
@@ -102,4 +109,14 @@ export async function startFleet({ database, members: settings }: FleetOptions):
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Most of what a process printed that its last words show. */
+const LAST_WORDS_CHARACTERS = 4000;
+
+/** How a process ended, if it has, and what it said last: for a test that failed. */
+function lastWords(slot: number, { pid, child, output }: HeraldProcess): string {
+  const { exitCode, signalCode } = child;
+  const end = exitCode === null && signalCode === null ? 'runs' : `ended with ${signalCode ?? exitCode}`;
+  return `--- member ${slot}, process ${pid} ${end}\n${output().slice(-LAST_WORDS_CHARACTERS)}`;
 }

@@ -48,7 +48,7 @@ export function spawnHerald(env: Readonly<Record<string, string>>): HeraldProces
           return null;
         },
         `Herald to be ready`,
-        30_000,
+        60_000,
       ),
     exited: () => exit,
     async [Symbol.asyncDispose]() {
