@@ -1,6 +1,6 @@
 /** Is everything fine, and if not, where to look. */
 import { DELIVERY_STATS, type StatsWindow } from '../../api/stats.ts';
-import { DeliveryChart, EventsChart } from '../../charts/delivery-chart.tsx';
+import { DeliveryChart, EventsChart, LatencyChart, RetriesChart } from '../../charts/delivery-chart.tsx';
 import { useQuery } from '../../state/hooks.ts';
 import { place, setSearch } from '../../state/route.tsx';
 import { Loading, PageHead, Problem } from '../../ui/parts.tsx';
@@ -38,6 +38,14 @@ export function OverviewScreen() {
             <section class="panel">
               <h2>Events queued</h2>
               <EventsChart stats={data.stats} window={window} />
+            </section>
+            <section class="panel">
+              <h2>Latency</h2>
+              <LatencyChart stats={data.stats} window={window} />
+            </section>
+            <section class="panel">
+              <h2>Retries</h2>
+              <RetriesChart stats={data.stats} window={window} />
             </section>
             <Attention />
             <QueuePanel />
