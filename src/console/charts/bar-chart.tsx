@@ -22,7 +22,7 @@ interface BarChartProps {
 
 const GAP = 0.22;
 
-export function BarChart({ summary, series, labels, height = 150 }: BarChartProps) {
+export function BarChart({ summary, series, labels, height = 130 }: BarChartProps) {
   const sums = labels.map((_, index) => series.reduce((sum, { values }) => sum + (values[index] ?? 0), 0));
   const top = niceTop(Math.max(0, ...sums));
   const slot = WIDTH / Math.max(1, labels.length);

@@ -13,7 +13,7 @@ interface LineChartProps {
   readonly height?: number;
 }
 
-export function LineChart({ summary, series, labels, format, height = 150 }: LineChartProps) {
+export function LineChart({ summary, series, labels, format, height = 130 }: LineChartProps) {
   const top = niceTop(Math.max(0, ...series.flatMap(({ values }) => values.map((value) => value ?? 0))));
   const slot = WIDTH / Math.max(1, labels.length);
   return (

@@ -36,19 +36,19 @@ export function OverviewScreen() {
               <DeliveryChart stats={data.stats} window={window} />
             </section>
             <section class="panel">
-              <h2>Events queued</h2>
-              <EventsChart stats={data.stats} window={window} />
-            </section>
-            <section class="panel">
               <h2>Latency</h2>
               <LatencyChart stats={data.stats} window={window} />
+            </section>
+            <Attention />
+            <QueuePanel />
+            <section class="panel">
+              <h2>Events queued</h2>
+              <EventsChart stats={data.stats} window={window} />
             </section>
             <section class="panel">
               <h2>Retries</h2>
               <RetriesChart stats={data.stats} window={window} />
             </section>
-            <Attention />
-            <QueuePanel />
           </div>
         </>
       )}
