@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { createTrigger, queueEvent } from '../support/app.ts';
 import { ok, status } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
-import { seen } from './browser.ts';
+import { goTo, seen } from './browser.ts';
 import { openHouse } from './house.ts';
 
 const house = openHouse();
@@ -67,6 +67,13 @@ describe('the way of an event', () => {
     await seen(page, 'no such hook');
     await seen(page, 'All attempts were used up.');
     expect(page.url()).toContain(`/events/${id}`);
+
+    await goTo(page, '/');
+    const attention = page.getByRole('region', { name: 'Needs attention' });
+    await attention.getByText('lost gave up').waitFor();
+    await attention.getByText('The receiver answered 404 Not Found').waitFor();
+    await page.getByRole('figure', { name: /^Retries over time: \d/ }).waitFor();
+    await page.getByRole('figure', { name: /^Latency over time.*median [\d.]+ m?s/ }).waitFor();
   });
 
   test('fired synchronously, the receiver’s answer is shown', async () => {
