@@ -31,24 +31,28 @@ export function OverviewScreen() {
             <Figures stats={data.stats} />
           </section>
           <div class="overview-grid">
-            <section class="panel">
-              <h2>Attempts</h2>
-              <DeliveryChart stats={data.stats} window={window} />
-            </section>
-            <section class="panel">
-              <h2>Latency</h2>
-              <LatencyChart stats={data.stats} window={window} />
-            </section>
-            <Attention />
-            <QueuePanel />
-            <section class="panel">
-              <h2>Events queued</h2>
-              <EventsChart stats={data.stats} window={window} />
-            </section>
-            <section class="panel">
-              <h2>Retries</h2>
-              <RetriesChart stats={data.stats} window={window} />
-            </section>
+            <div class="overview-column">
+              <section class="panel">
+                <h2>Attempts</h2>
+                <DeliveryChart stats={data.stats} window={window} />
+              </section>
+              <Attention />
+              <section class="panel">
+                <h2>Events queued</h2>
+                <EventsChart stats={data.stats} window={window} />
+              </section>
+            </div>
+            <div class="overview-column">
+              <section class="panel">
+                <h2>Latency</h2>
+                <LatencyChart stats={data.stats} window={window} />
+              </section>
+              <QueuePanel />
+              <section class="panel">
+                <h2>Retries</h2>
+                <RetriesChart stats={data.stats} window={window} />
+              </section>
+            </div>
           </div>
         </>
       )}
