@@ -48,6 +48,16 @@ StatsBucket.implement({
       description: 'Attempts that failed.',
       resolve: ({ numbers }) => numbers.attemptsFailed,
     }),
+    retries: t.field({
+      type: 'SafeInt',
+      description: 'Attempts that were retries.',
+      resolve: ({ numbers }) => numbers.retries,
+    }),
+    deliveryLatency: t.field({
+      type: LatencySummary,
+      description: 'Time from due to success.',
+      resolve: ({ numbers }) => percentilesOf(numbers.latencies),
+    }),
   }),
 });
 

@@ -1,5 +1,11 @@
 /** The console in a real headless browser. */
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page,
+} from 'playwright-core';
 import { findChromium } from './chromium.ts';
 
 export async function launchBrowser(): Promise<Browser> {
@@ -25,6 +31,18 @@ export interface VisitOptions {
   readonly dark?: true;
 }
 
+/** Of each browser, by their options: pages that look alike share one, as the tabs of a person do. */
+const contexts = new WeakMap<Browser, Map<string, Promise<BrowserContext>>>();
+
+function contextOf(browser: Browser, options: BrowserContextOptions): Promise<BrowserContext> {
+  const kept = contexts.get(browser) ?? new Map<string, Promise<BrowserContext>>();
+  contexts.set(browser, kept);
+  const key = JSON.stringify(options);
+  const context = kept.get(key) ?? browser.newContext(options);
+  kept.set(key, context);
+  return context;
+}
+
 /** Opens the console as its link does. */
 export async function visit(
   browser: Browser,
@@ -32,7 +50,7 @@ export async function visit(
   path = '/',
   { width = 1280, height = 800, dark }: VisitOptions = {},
 ): Promise<Visit> {
-  const context = await browser.newContext({
+  const context = await contextOf(browser, {
     viewport: { width, height },
     colorScheme: dark ? 'dark' : 'light',
     reducedMotion: 'reduce',
@@ -55,10 +73,18 @@ export async function visit(
     page,
     context,
     complaints,
-    [Symbol.asyncDispose]: () => context.close(),
+    [Symbol.asyncDispose]: () => page.close(),
   };
 }
 
 /** Waits until a text can be seen. */
 export const seen = (page: Page, text: string | RegExp): Promise<void> =>
   page.getByText(text).filter({ visible: true }).first().waitFor();
+
+/** Goes to another screen without loading the page anew, as the browser's own arrows do. */
+export async function goTo(page: Page, path: string): Promise<void> {
+  await page.evaluate(
+    `history.pushState(null, '', ${JSON.stringify(path)}); dispatchEvent(new PopStateEvent('popstate'))`,
+  );
+  await page.locator('main h1').first().waitFor();
+}

@@ -19,9 +19,9 @@ export async function giveHistory(
     const outage = back > 14 && back < 19 ? 0.35 : 0;
     const rows = triggers.map(({ id, share, fails }) => ({
       scope: `trigger/${id}`,
-      ...numbers(Math.round(traffic * share), Math.min(0.9, fails + outage)),
+      ...numbers(Math.round(traffic * share), Math.min(0.9, fails + outage), slownessAt(back)),
     }));
-    const all = numbers(Math.round(traffic), 0.012 + outage);
+    const all = numbers(Math.round(traffic), 0.012 + outage, slownessAt(back));
     for (const row of [{ scope: '', ...all }, ...rows]) {
       await sql`insert into herald.stats ${sql({ grain: GRAIN_MINUTES, start, ...row })} on conflict do nothing`;
     }
@@ -33,9 +33,17 @@ function trafficAt(back: number): number {
   return 220 + 150 * Math.sin(back / 14 + 1.2) + ((back * 37) % 31) * 2;
 }
 
-function numbers(events: number, failing: number) {
+/** Receivers are slower while there is much to do, and slowest around the outage. */
+function slownessAt(back: number): number {
+  return (trafficAt(back) / 300) * (1 + ((back * 53) % 17) / 40) * (back > 13 && back < 20 ? 2.6 : 1);
+}
+
+function numbers(events: number, failing: number, slowness: number) {
   const failedAttempts = Math.round(events * failing);
-  const samples = Array.from({ length: 60 }, (_, index) => 6 + index ** 2 / 20 + (index > 57 ? 900 : 0));
+  const samples = Array.from(
+    { length: 60 },
+    (_, index) => slowness * (6 + index ** 2 / 20) + (index > 57 ? 900 : 0),
+  );
   return {
     events,
     attempts: events + failedAttempts,

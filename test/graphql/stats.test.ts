@@ -25,7 +25,7 @@ const STATS = `query ($project: String, $window: StatsWindow) {
   stats(project: $project, window: $window) {
     from to eventsQueued invocationsSucceeded invocationsFailed attempts retries successRate
     attemptDuration { p50Ms p95Ms p99Ms maxMs } deliveryLatency { p50Ms maxMs }
-    buckets { from eventsQueued attemptsSucceeded attemptsFailed }
+    buckets { from eventsQueued attemptsSucceeded attemptsFailed retries deliveryLatency { p50Ms maxMs } }
   }
 }`;
 const QUEUE = `query ($project: String) {
@@ -75,7 +75,10 @@ describe('statistics', () => {
           eventsQueued: 2,
           attemptsSucceeded: 1,
           attemptsFailed: 2,
+          retries: 1,
+          deliveryLatency: one.deliveryLatency,
         });
+        expect(one.buckets[0], window).toMatchObject({ retries: 0, deliveryLatency: { p50Ms: null } });
         expect(new Date(one.buckets[0].from).toISOString()).toBe(one.from);
       }
       expect(await stats()).toMatchObject({ eventsQueued: 3, attempts: 4, invocationsSucceeded: 2 });

@@ -8,6 +8,8 @@ export interface Bucket {
   readonly eventsQueued: number;
   readonly attemptsSucceeded: number;
   readonly attemptsFailed: number;
+  readonly retries: number;
+  readonly deliveryLatency: Pick<Latency, 'p50Ms' | 'p95Ms'>;
 }
 
 export interface Latency {
@@ -34,7 +36,7 @@ export interface Stats {
 const STATS = `
   from to eventsQueued invocationsSucceeded invocationsFailed attempts retries successRate
   attemptDuration { p50Ms p95Ms p99Ms maxMs } deliveryLatency { p50Ms p95Ms p99Ms maxMs }
-  buckets { from eventsQueued attemptsSucceeded attemptsFailed }`;
+  buckets { from eventsQueued attemptsSucceeded attemptsFailed retries deliveryLatency { p50Ms p95Ms } }`;
 
 export const DELIVERY_STATS = document<{ stats: Stats }, { window: StatsWindow }>(
   `query DeliveryStats($window: StatsWindow!) { stats(window: $window) { ${STATS} } }`,

@@ -45,6 +45,31 @@ const THEME = EditorView.theme({
 });
 
 /**
+ * Left to itself, Chromium keeps the look of what is typed over in a style attribute, which the content security policy
+ * forbids; so what replaces a selection never reaches it. Where it goes is asked of the browser, as the editor hears of
+ * a new selection a moment late. Other browsers do not tell a selection in a shadow root here, and need not.
+ */
+const TYPE_OVER = EditorView.domEventHandlers({
+  beforeinput({ inputType, data }, view) {
+    const { getSelection } = view.root as Partial<Document>;
+    const selection = getSelection?.call(view.root) ?? null;
+    if (inputType !== 'insertText' || data === null || selection === null || selection.isCollapsed)
+      return false;
+    const { anchorNode, anchorOffset, focusNode, focusOffset } = selection;
+    if (anchorNode === null || focusNode === null) return false;
+    const ends = [view.posAtDOM(anchorNode, anchorOffset), view.posAtDOM(focusNode, focusOffset)];
+    const from = Math.min(...ends);
+    view.dispatch({
+      changes: { from, to: Math.max(...ends), insert: data },
+      selection: { anchor: from + data.length },
+      userEvent: 'input.type',
+      scrollIntoView: true,
+    });
+    return true;
+  },
+});
+
+/**
  * In a shadow root: there CodeMirror makes its styles as constructed sheets, which the content security policy allows,
  * where in a document it would add a style element, which it does not.
  */
@@ -64,6 +89,7 @@ export function openEditor({ parent, text, label, onChange }: EditorOptions): Op
         linter(jsonParseLinter(), { delay: 200 }),
         syntaxHighlighting(COLOURS),
         THEME,
+        TYPE_OVER,
         // Tab is left to the browser: it leads to the next field, as the keyboard's users expect.
         keymap.of([...defaultKeymap, ...historyKeymap]),
         EditorView.lineWrapping,

@@ -47,10 +47,10 @@ export function Figures({
       <Figure label="Success rate" value={percent(stats.successRate)} tone={rateTone(stats.successRate)}>
         {compact(stats.invocationsFailed)} given up
       </Figure>
-      <Figure label="Latency, median" value={milliseconds(latency.p50Ms)}>
+      <Figure label={small ? 'Latency' : 'Latency, median'} value={milliseconds(latency.p50Ms)}>
         {tail(latency, small)}
       </Figure>
-      <Figure label="Response, median" value={milliseconds(duration.p50Ms)}>
+      <Figure label={small ? 'Response' : 'Response, median'} value={milliseconds(duration.p50Ms)}>
         {tail(duration, small)}
       </Figure>
       <Figure label="Retries" value={compact(stats.retries)}>

@@ -1,6 +1,6 @@
 /** Is everything fine, and if not, where to look. */
 import { DELIVERY_STATS, type StatsWindow } from '../../api/stats.ts';
-import { DeliveryChart, EventsChart } from '../../charts/delivery-chart.tsx';
+import { DeliveryChart, EventsChart, LatencyChart, RetriesChart } from '../../charts/delivery-chart.tsx';
 import { useQuery } from '../../state/hooks.ts';
 import { place, setSearch } from '../../state/route.tsx';
 import { Loading, PageHead, Problem } from '../../ui/parts.tsx';
@@ -31,16 +31,28 @@ export function OverviewScreen() {
             <Figures stats={data.stats} />
           </section>
           <div class="overview-grid">
-            <section class="panel">
-              <h2>Attempts</h2>
-              <DeliveryChart stats={data.stats} window={window} />
-            </section>
-            <section class="panel">
-              <h2>Events queued</h2>
-              <EventsChart stats={data.stats} window={window} />
-            </section>
-            <Attention />
-            <QueuePanel />
+            <div class="overview-column">
+              <section class="panel">
+                <h2>Attempts</h2>
+                <DeliveryChart stats={data.stats} window={window} />
+              </section>
+              <Attention />
+              <section class="panel">
+                <h2>Events queued</h2>
+                <EventsChart stats={data.stats} window={window} />
+              </section>
+            </div>
+            <div class="overview-column">
+              <section class="panel">
+                <h2>Latency</h2>
+                <LatencyChart stats={data.stats} window={window} />
+              </section>
+              <QueuePanel />
+              <section class="panel">
+                <h2>Retries</h2>
+                <RetriesChart stats={data.stats} window={window} />
+              </section>
+            </div>
           </div>
         </>
       )}
