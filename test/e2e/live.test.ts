@@ -167,3 +167,25 @@ test.each(Object.entries(clients))(
     resumed.stop();
   },
 );
+
+test.each([10, 1000, 250_000])('a payload of %d bytes and more arrives as it is', async (size) => {
+  const type = `live.size.${size}`;
+  await createTrigger(api, { type, url: receiver.url, paused: true });
+  const data = 'é'.repeat(size / 2);
+  const socket = openWsClient();
+  const query = `subscription ($type: [String!]) {
+    invocationUpdated(filter: {eventType: $type}, snapshot: false) { invocation { event { data } } }
+  }`;
+  const updates = socket.iterate({ query, variables: { type } });
+  const short = `subscription ($type: [String!]) {
+    u: invocationUpdated(filter: {eventType: $type}, snapshot: false) { kind }
+  }`;
+  const kinds = socket.iterate({ query: short, variables: { type } });
+  // Answered after the subscriptions, which are to be there.
+  await socket.iterate({ query: '{ changeCursor }' }).next();
+  await queueEvent(api, { type, data });
+  const told = await updates.next();
+  expect(told.value).toEqual({ data: { invocationUpdated: { invocation: { event: { data } } } } });
+  expect((await kinds.next()).value).toEqual({ data: { u: { kind: 'CREATED' } } });
+  void socket.dispose();
+});

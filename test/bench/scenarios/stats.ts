@@ -134,7 +134,7 @@ async function check(herald: Herald, invocations: number): Promise<void> {
 }
 
 const NUMBERS = `from to eventsQueued invocationsSucceeded invocationsFailed attempts retries successRate
-  attemptDuration { p50 p95 p99 } deliveryLatency { p50 p95 p99 }
+  attemptDuration { p50Ms p95Ms p99Ms } deliveryLatency { p50Ms p95Ms p99Ms }
   buckets { from eventsQueued attemptsSucceeded attemptsFailed }`;
 
 /** Queries by what they ask for. */
@@ -151,8 +151,8 @@ async function questionsOf(herald: Herald): Promise<Readonly<Record<string, stri
       ]),
     ),
     queue: '{ queue { scheduled ready running retrying held deadLetters oldestReadyAgeSeconds nextDueAt } }',
-    eventTypes: '{ eventTypes { type lastSeenAt } }',
-    'eventTypes with prefix': '{ eventTypes(prefix: "other.1") { type lastSeenAt } }',
+    eventTypes: '{ eventTypes { type triggerCount eventCount lastSeenAt } }',
+    'eventTypes with prefix': '{ eventTypes(prefix: "other.1") { type triggerCount eventCount lastSeenAt } }',
   };
 }
 
