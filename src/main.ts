@@ -2,21 +2,18 @@
 import { resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { App } from './app.ts';
-import { type Command, type CommandCall, type ExitCode, NO_WORDS, UsageError } from './commands/command.ts';
-import { manual, manualOf } from './commands/manual.ts';
-import { type CommandTable, parseCommandLine } from './commands/parse.ts';
+import { type Command, type CommandCall, type ExitCode, NO_WORDS } from './commands/command.ts';
+import type { CommandTable } from './commands/parse.ts';
+import { NO_READER, runCommandLine, type Surroundings } from './commands/run.ts';
 import { COMMANDS as BESIDE_STARTING } from './commands/table.ts';
 import { type Config, readConfig } from './config.ts';
 import { describeEgress } from './domain/address.ts';
-import { StartupError } from './domain/errors.ts';
 import { VERSION } from './version.ts';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const isSignal = (reason: string): boolean => SIGNALS.some((signal) => signal === reason);
 /** npm hands a Ctrl-C on although the terminal sent it to us too: signals this close together are one. */
 const SAME_SIGNAL_MS = 1000;
-/** Exit code of a command that a signal ended before its time. */
-const INTERRUPTED: ExitCode = 130;
 
 const startCommand: Command = {
   options: {},
@@ -31,36 +28,9 @@ const COMMANDS: CommandTable = {
   ...BESIDE_STARTING,
 };
 
-const parsed = await parseCommandLine(process.argv.slice(2), COMMANDS, 'start');
-switch (parsed.kind) {
-  case 'HELP':
-    process.stdout.write(await manualFor(parsed.name));
-    break;
-  case 'VERSION':
-    process.stdout.write(`${VERSION}\n`);
-    break;
-  case 'MISTAKE':
-    misunderstood(parsed.message, parsed.name);
-    break;
-  case 'RUN':
-    await run(parsed.name, parsed.command, parsed.call);
-}
+process.exit(await runCommandLine(process.argv.slice(2), COMMANDS, 'start', surroundings()));
 
-async function manualFor(name: string | null): Promise<string> {
-  const command = name === null ? undefined : await COMMANDS[name]?.load();
-  return name === null || command === undefined ? manual(COMMANDS) : manualOf(name, command, COMMANDS);
-}
-
-function misunderstood(message: string, name: string | null): void {
-  process.stderr.write(`${message}\nSee \`help${name === null ? '' : ` ${name}`}\`.\n`);
-  process.exitCode = 2 satisfies ExitCode;
-}
-
-async function run(
-  name: string,
-  command: Command,
-  call: Pick<CommandCall, 'options' | 'words'>,
-): Promise<void> {
+function surroundings(): Surroundings {
   const stopping = new AbortController();
   let stopSignal = (): AbortSignal => {
     void stopOnSignals().then((reason) => stopping.abort(reason));
@@ -68,24 +38,15 @@ async function run(
     return stopping.signal;
   };
   // Whoever read the output has gone: `head` has seen enough.
-  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => stopping.abort('EPIPE'));
-  try {
-    const code = await command.run({
-      ...call,
-      env: process.env,
-      print: (written) => new Promise((done) => process.stdout.write(written, () => done())),
-      notice: (written) => process.stderr.write(written),
-      readInput: () => text(process.stdin),
-      isTerminal: process.stdout.isTTY,
-      stopSignal: () => stopSignal(),
-    });
-    process.exit(code);
-  } catch (error) {
-    if (stopping.signal.aborted) process.exit(stopping.signal.reason === 'EPIPE' ? 0 : INTERRUPTED);
-    if (!(error instanceof UsageError)) giveUp(error);
-    misunderstood(error.message, name);
-    process.exit();
-  }
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => stopping.abort(NO_READER));
+  return {
+    env: process.env,
+    print: (written) => new Promise((done) => process.stdout.write(written, () => done())),
+    notice: (written) => process.stderr.write(written),
+    readInput: () => text(process.stdin),
+    isTerminal: process.stdout.isTTY,
+    stopSignal: () => stopSignal(),
+  };
 }
 
 async function start({ env }: CommandCall): Promise<ExitCode> {
@@ -103,13 +64,6 @@ async function start({ env }: CommandCall): Promise<ExitCode> {
   await app.close();
   log('info', 'stopped');
   return isSignal(reason) ? 0 : 1;
-}
-
-function giveUp(error: unknown): never {
-  const text =
-    error instanceof StartupError ? error.message : error instanceof Error ? error.stack : String(error);
-  process.stderr.write(`${text}\n`);
-  process.exit(1);
 }
 
 /** Resolves with the first signal. A second one, a second later or more, ends the process at once. */

@@ -1,12 +1,11 @@
-/** Events as they are accepted, of every type, with a trigger or without: read from the API's list of events. */
-import { ApiError, type Connection } from './connection.ts';
-import { type FollowOptions, follow, pause } from './follow.ts';
+/** Events as they are accepted, of every type, with a trigger or without. */
+import type { Connection } from './connection.ts';
+import { type FollowOptions, follow, type Placed } from './follow.ts';
 import { pages } from './pages.ts';
 
 /** An event that was accepted; what it holds is read when it is due. */
 export interface Arrival {
   readonly id: string;
-  readonly status: string;
   readonly receivedAt: string;
   readonly dueAt: string;
 }
@@ -16,24 +15,29 @@ export interface ArrivalFilter {
   readonly type: readonly string[] | null;
 }
 
-/** Between two looks at the list while nothing rings. */
-const LOOK_MS = 1000;
-/** Between two looks whatever rings: many events at once are one look. */
-const REST_MS = 50;
-/** `receivedAt` orders the list, and commits do not come in that order: a look goes back as far as this. */
-const OVERLAP_MS = 5000;
-/** Ids remembered, so that none comes twice: more than are accepted during an overlap. */
-const REMEMBERED = 50_000;
-/** Events that may wait for the next look; the list has the others. */
-const MAX_TOLD = 1000;
+interface Activity extends Placed {
+  readonly kind: 'EVENT_QUEUED' | 'EVENT_UNMATCHED' | 'RESYNC';
+  /** Null where it is no longer there. */
+  readonly event: Arrival | null;
+}
 
-const FIELDS = 'id status receivedAt dueAt';
+type Before = Pick<Arrival, 'id' | 'receivedAt'>;
+
+interface Beginning {
+  readonly changeCursor: string;
+  readonly events: { readonly nodes: readonly Before[] };
+}
+
+/** Where updates were missed, the list is read back as far as this: it is not in the order of commits. */
+const OVERLAP_MS = 60_000;
+/** Ids remembered, so that none comes twice: more than are told of twice. */
+const REMEMBERED = 50_000;
+
+const FIELDS = 'id receivedAt dueAt';
 
 /**
- * Events accepted from now on, each once, in about the order of acceptance; before them those that are scheduled
- * already. Resolves when none can be missed any more. The list is what counts, and outlives every break. Changes of
- * invocations only ring for an early look, and tell of events whose transaction was open for longer than a look goes
- * back. Errors: ApiError where trying again cannot help.
+ * Events accepted from now on, each once, in the order of their commits; before them those that are scheduled already.
+ * Resolves when none can be missed any more. Errors: ApiError where trying again cannot help.
  */
 export async function openArrivals(
   connection: Connection,
@@ -41,38 +45,51 @@ export async function openArrivals(
   { signal, onLink }: Pick<FollowOptions, 'signal' | 'onLink'>,
 ): Promise<AsyncGenerator<Arrival, void, undefined>> {
   const isNew = createMemory();
-  let newest = await readNewest(connection);
-  const look = () => list(connection, { ...filter, receivedAt: lookBack(newest) });
-  if (newest !== null) {
-    for await (const page of look()) page.filter(({ status }) => status !== 'SCHEDULED').forEach(isNew);
-  }
+  const { changeCursor: after, events } = await connection.ask<Beginning>(
+    '{ changeCursor events(first: 1) { nodes { id receivedAt } } }',
+  );
+  // The last one that is none of ours. Its time is the server's, as our clock may be off.
+  const [before] = events.nodes;
 
   async function* watch(): AsyncGenerator<Arrival, void, undefined> {
-    for await (const page of list(connection, { ...filter, status: ['SCHEDULED'] }))
+    let newest = before?.receivedAt ?? null;
+    for await (const page of list(connection, { ...filter, status: ['SCHEDULED'] })) {
       yield* page.filter(isNew);
-    const bell = listenForBell(connection, filter, signal);
-    let isBroken = false;
-    while (!signal.aborted) {
-      yield* bell.told().filter(isNew);
-      try {
-        for await (const page of look()) {
-          if (isBroken) onLink('BACK');
-          isBroken = false;
-          yield* page.filter(isNew);
-          newest = page.at(-1)?.receivedAt ?? newest;
+    }
+    const activities = follow<Activity>(connection, {
+      query: `subscription ($filter: ActivityFilter, $after: String) {
+        liveTail(filter: $filter, after: $after) { cursor kind event { ${FIELDS} } }
+      }`,
+      variables: {
+        filter: {
+          project: filter.project,
+          eventType: filter.type,
+          kind: ['EVENT_QUEUED', 'EVENT_UNMATCHED'],
+        },
+      },
+      ...{ after, signal, onLink },
+    });
+    for await (const { kind, event } of activities) {
+      if (kind === 'RESYNC') {
+        const receivedAt = lookBack(newest, before);
+        for await (const page of list(connection, { ...filter, receivedAt })) {
+          yield* page.filter((arrival) => arrival.id !== before?.id && isNew(arrival));
         }
-      } catch (error) {
-        if (signal.aborted) return;
-        if (!(error instanceof ApiError && error.isPassing)) throw error;
-        if (!isBroken) onLink({ error });
-        isBroken = true;
+      } else if (event !== null) {
+        newest = event.receivedAt;
+        if (isNew(event)) yield event;
       }
-      await bell.rung(LOOK_MS);
-      await pause(REST_MS, signal);
     }
   }
 
   return watch();
+}
+
+/** Not behind the beginning: what was accepted before it is none of ours. */
+function lookBack(newest: string | null, before: Before | undefined): { readonly from: string } | null {
+  if (newest === null) return null;
+  const from = Math.max(Date.parse(newest) - OVERLAP_MS, Date.parse(before?.receivedAt ?? '1970-01-01'));
+  return { from: new Date(from).toISOString() };
 }
 
 function list(connection: Connection, filter: object): AsyncGenerator<readonly Arrival[]> {
@@ -88,18 +105,6 @@ function list(connection: Connection, filter: object): AsyncGenerator<readonly A
   );
 }
 
-/** By the server's clock, as ours may be off. Null where there are no events yet. */
-async function readNewest(connection: Connection): Promise<string | null> {
-  const { events } = await connection.ask<{ events: { nodes: readonly Arrival[] } }>(
-    '{ events(first: 1) { nodes { receivedAt } } }',
-  );
-  return events.nodes[0]?.receivedAt ?? null;
-}
-
-function lookBack(newest: string | null): { readonly from: string } | null {
-  return newest === null ? null : { from: new Date(Date.parse(newest) - OVERLAP_MS).toISOString() };
-}
-
 /** Whether an event is seen for the first time, as far as is remembered. */
 function createMemory(): (arrival: Arrival) => boolean {
   const ids = new Set<string>();
@@ -109,49 +114,5 @@ function createMemory(): (arrival: Arrival) => boolean {
     const [oldest] = ids;
     if (ids.size > REMEMBERED && oldest !== undefined) ids.delete(oldest);
     return true;
-  };
-}
-
-interface Bell {
-  /** Events of new invocations since the last call. */
-  readonly told: () => readonly Arrival[];
-  /** Resolves when something has changed, at the latest after `ms`. */
-  readonly rung: (ms: number) => Promise<void>;
-}
-
-/** The subscription may break: the next look is only a little later then. */
-function listenForBell(connection: Connection, filter: ArrivalFilter, signal: AbortSignal): Bell {
-  interface Update {
-    readonly cursor: null;
-    readonly kind: string;
-    readonly invocation: { readonly event: Arrival } | null;
-  }
-  let told: Arrival[] = [];
-  let ringing = new AbortController();
-  const run = async (): Promise<void> => {
-    const updates = follow<Update>(connection, {
-      query: `subscription ($filter: InvocationFilter) {
-        invocationUpdated(filter: $filter, snapshot: false) { kind invocation { event { ${FIELDS} } } }
-      }`,
-      variables: { filter: { project: filter.project, eventType: filter.type } },
-      after: null,
-      signal,
-      onLink: () => {},
-    });
-    for await (const { kind, invocation } of updates) {
-      if (kind === 'CREATED' && invocation !== null && told.length < MAX_TOLD) told.push(invocation.event);
-      ringing.abort();
-    }
-  };
-  // Where this may not be subscribed to, the list may not be read either, and says so.
-  run().catch(() => {});
-  return {
-    told: () => {
-      const taken = told;
-      told = [];
-      ringing = new AbortController();
-      return taken;
-    },
-    rung: (ms) => pause(ms, AbortSignal.any([signal, ringing.signal])),
   };
 }

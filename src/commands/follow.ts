@@ -13,17 +13,16 @@ const LONGEST_PAUSE_MS = 5000;
 export interface FollowOptions {
   readonly query: string;
   readonly variables: Readonly<Record<string, unknown>>;
-  /** Where to go on; null starts now. */
+  /** Where to begin; null starts now. */
   readonly after: string | null;
+  /** Where to go on after a break before which no update came with a cursor; `after` where it is not given. */
+  readonly since?: string;
   readonly signal: AbortSignal;
   readonly onLink: (link: Link) => void;
 }
 
-/**
- * What becomes of the connection: told when it is there for the first time, at each break, and when that is over.
- * BACK_AFRESH: no update had come with a cursor yet, so there was no place to go on from.
- */
-export type Link = 'CONNECTED' | 'BACK' | 'BACK_AFRESH' | { readonly error: ApiError };
+/** What becomes of the connection: told when it is there for the first time, at each break, and when that is over. */
+export type Link = 'CONNECTED' | 'BACK' | { readonly error: ApiError };
 
 /** For people. */
 export function describeLink(link: Link): string {
@@ -32,8 +31,6 @@ export function describeLink(link: Link): string {
       return 'Connected. Ctrl-C ends it.';
     case 'BACK':
       return 'Connected again.';
-    case 'BACK_AFRESH':
-      return 'Connected again; what happened during the break is left out.';
     default:
       return `${link.error.message} Trying again…`;
   }
@@ -51,7 +48,7 @@ export interface Placed {
  */
 export async function* follow<T extends Placed>(
   connection: Connection,
-  { query, variables, after: start, signal, onLink }: FollowOptions,
+  { query, variables, after: start, since, signal, onLink }: FollowOptions,
 ): AsyncGenerator<T, void, undefined> {
   let after = start;
   let hasConnected = false;
@@ -59,7 +56,7 @@ export async function* follow<T extends Placed>(
   let failures = 0;
   const connected = (): void => {
     if (!hasConnected) onLink('CONNECTED');
-    if (isBroken) onLink(after === null ? 'BACK_AFRESH' : 'BACK');
+    if (isBroken) onLink('BACK');
     isBroken = false;
     hasConnected = true;
   };
@@ -85,12 +82,18 @@ export async function* follow<T extends Placed>(
     }
     if (signal.aborted) return;
     if (performance.now() - startedAt > LONGEST_PAUSE_MS) failures = 0;
+    if (hasConnected) after ??= since ?? null;
     if (!isBroken) onLink({ error: why });
     isBroken = true;
     const pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2);
     failures++;
     await pause(pauseMs, signal);
   }
+}
+
+/** Where the change log stands: who goes on from there is told everything from now on. */
+export async function readCursor(connection: Connection): Promise<string> {
+  return (await connection.ask<{ changeCursor: string }>('{ changeCursor }')).changeCursor;
 }
 
 /**

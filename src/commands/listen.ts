@@ -69,7 +69,9 @@ signature is made with the secret that is printed here; there is no \`tracestate
     const connection = await connect(call);
     const stopping = stopSignal();
     const filter = { project: textOf(options, 'project'), type: types.length === 0 ? null : types };
-    const onLink = (link: Link): void => output.remark(describeLink(link));
+    const onLink = (link: Link): void => {
+      if (link !== 'CONNECTED') output.remark(describeLink(link));
+    };
     const arrivals = await openArrivals(connection, filter, { signal: stopping, onLink });
     const target = forwarding.target.href;
     await output.show({ kind: 'READY', forward: target, signingSecret: secret }, () =>

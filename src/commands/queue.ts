@@ -141,7 +141,7 @@ async function wait(
     signal: stopSignal(),
     onLink: (link) => {
       // The present state comes first, so that nothing is left out.
-      if (link !== 'CONNECTED') output.remark(describeLink(link === 'BACK_AFRESH' ? 'BACK' : link));
+      if (link !== 'CONNECTED') output.remark(describeLink(link));
     },
   });
   for await (const update of updates) {

@@ -1,37 +1,19 @@
 /** `tail`: deliveries as they happen. */
-import type { AttemptErrorCode } from '../domain/attempt.ts';
-import { type FailureReason, INVOCATION_STATUSES, type InvocationStatus } from '../domain/invocation.ts';
+import { INVOCATION_STATUSES, type InvocationStatus } from '../domain/invocation.ts';
 import { type Command, NO_WORDS } from './command.ts';
-import { CONNECTION_OPTIONS, type Connection, connect } from './connection.ts';
-import { describeLink, follow } from './follow.ts';
+import { CONNECTION_OPTIONS, connect } from './connection.ts';
+import { followDeliveries, type Line, type Unmatched, type Update } from './deliveries.ts';
+import { describeLink } from './follow.ts';
 import { choicesOf, isGiven, textOf, textsOf } from './options.ts';
 import { createOutput, OUTPUT_OPTIONS, paint, plain, shortened } from './output.ts';
 import { clockTime, duration, fromNow } from './time.ts';
 import { triggerId } from './trigger-lookup.ts';
 import { ERROR, FAILURE, INVOCATION_STYLE } from './words.ts';
 
-interface Update {
-  readonly cursor: string | null;
-  readonly kind: 'SNAPSHOT' | 'CREATED' | 'CHANGED' | 'RESYNC';
-  readonly at: string;
-  readonly previousStatus: InvocationStatus | null;
-  readonly status: InvocationStatus | null;
-  readonly invocation: {
-    readonly triggerName: string;
-    readonly attemptCount: number;
-    readonly maxAttempts: number;
-    readonly nextAttemptAt: string | null;
-    readonly failureReason: FailureReason | null;
-    readonly event: { readonly id: string; readonly type: string };
-  } | null;
-  readonly attempt: {
-    readonly number: number;
-    readonly errorCode: AttemptErrorCode | null;
-    readonly errorMessage: string | null;
-    readonly durationMs: number | null;
-    readonly response: { readonly statusCode: number } | null;
-  } | null;
-}
+/** What `--status` may name: UNMATCHED are events that no trigger takes, so that they have no invocations. */
+const STATUSES = [...INVOCATION_STATUSES, 'UNMATCHED'] as const;
+const isOfInvocation = (status: (typeof STATUSES)[number]): status is InvocationStatus =>
+  status !== 'UNMATCHED';
 
 /** Characters of an error's message. */
 const SHOWN_ERROR = 100;
@@ -55,7 +37,7 @@ export const tailCommand: Command = {
       type: 'string',
       multiple: true,
       value: '<status>',
-      meaning: `only changes to these: ${INVOCATION_STATUSES.join(', ').toLowerCase()}`,
+      meaning: `only changes to these: ${STATUSES.join(', ').toLowerCase()}`,
     },
     snapshot: { type: 'boolean', value: '', meaning: 'show first what is unfinished now, 100 at most' },
     after: {
@@ -70,64 +52,57 @@ export const tailCommand: Command = {
   notes: [
     'After a break it connects again and goes on behind the last update it saw: lines may come twice, none is left out.',
     'Where that is not possible, a line of the kind RESYNC says so.',
+    'Events that no trigger takes are shown too: as UNMATCHED, in JSON as lines of that kind.',
   ],
   async run(call) {
     const { options } = call;
     const project = textOf(options, 'project');
     const types = textsOf(options, 'type');
     const triggers = textsOf(options, 'trigger');
-    const status = choicesOf(options, 'status', INVOCATION_STATUSES);
+    const status = choicesOf(options, 'status', STATUSES);
+    const statuses = status?.filter(isOfInvocation) ?? null;
     const output = createOutput(call);
     const connection = await connect(call);
     const ids = await Promise.all(triggers.map((trigger) => triggerId(connection, trigger, project)));
-    const hasCursors = await knowsCursors(connection);
-    if (!hasCursors) output.remark('This Herald knows no cursors: what happens during a break is left out.');
-    const [parameter, argument, cursor] = hasCursors
-      ? ['$after: String', 'after: $after', 'cursor']
-      : ['', '', ''];
-    const updates = follow<Update>(connection, {
-      query: `subscription ($filter: InvocationFilter, $snapshot: Boolean, ${parameter}) {
-        invocationUpdated(filter: $filter, snapshot: $snapshot, ${argument}) {
-          ${cursor} kind at previousStatus status
-          invocation {
-            id triggerName attemptCount maxAttempts nextAttemptAt failureReason event { id project type }
-          }
-          attempt { id number status errorCode errorMessage startedAt durationMs response { statusCode } }
-        }
-      }`,
-      variables: {
-        filter: {
-          project,
-          status,
-          eventType: types.length === 0 ? null : types,
-          triggerId: ids.length === 0 ? null : ids,
-        },
-        snapshot: isGiven(options, 'snapshot'),
-      },
+    const filter = { project, eventType: types.length === 0 ? null : types };
+    const isOfTriggers = ids.length > 0;
+    const lines = followDeliveries(connection, {
+      invocations:
+        statuses?.length === 0 ? null : { ...filter, status: statuses, triggerId: isOfTriggers ? ids : null },
+      unmatched: isOfTriggers || status?.includes('UNMATCHED') === false ? null : filter,
       after: textOf(options, 'after'),
+      snapshot: isGiven(options, 'snapshot') ? 'SHOW' : 'LEAVE_OUT',
       signal: call.stopSignal(),
       onLink: (link) => {
         if (link !== 'CONNECTED' || output.format === 'TEXT') output.remark(describeLink(link));
       },
     });
-    for await (const update of updates) await output.show(update, () => describe(update));
+    for await (const line of lines) await output.show(line, () => describe(line));
     return 0;
   },
 };
 
-/** Older ones do not. */
-async function knowsCursors(connection: Connection): Promise<boolean> {
-  const { type } = await connection.ask<{ type: { fields: readonly { name: string }[] } | null }>(
-    '{ type: __type(name: "InvocationUpdate") { fields { name } } }',
-  );
-  return type?.fields.some(({ name }) => name === 'cursor') ?? false;
+function describe(line: Line): string {
+  return `${paint('dim', clockTime(line.at))}  ${describeWhat(line)}`;
 }
 
-function describe({ at, kind, status, invocation, attempt }: Update): string {
-  const start = paint('dim', clockTime(at));
-  if (status === null) {
-    return `${start}  ${paint('yellow', 'Updates were missed here: `events` shows how things stand.')}`;
+function describeWhat(line: Line): string {
+  switch (line.kind) {
+    case 'RESYNC':
+      return paint('yellow', 'Updates were missed here: `events` shows how things stand.');
+    case 'UNMATCHED':
+      return describeUnmatched(line);
+    default:
+      return describeUpdate(line);
   }
+}
+
+function describeUnmatched({ event }: Unmatched): string {
+  const what = event === null ? 'no longer there' : `${plain(event.type)} → no trigger takes it`;
+  return `${paint('yellow', 'UNMATCHED')}  ${what}${event === null ? '' : `  ${paint('dim', event.id)}`}`;
+}
+
+function describeUpdate({ kind, status, invocation, attempt }: Update): string {
   const place =
     invocation === null
       ? ''
@@ -139,7 +114,7 @@ function describe({ at, kind, status, invocation, attempt }: Update): string {
     invocation === null ? 'no longer there' : paint('dim', invocation.event.id),
   ];
   const rest = parts.filter((part) => part !== '').join('  ');
-  return `${start}  ${paint(INVOCATION_STYLE[status], status.padEnd(9))}  ${place}${rest}`;
+  return `${paint(INVOCATION_STYLE[status], status.padEnd(9))}  ${place}${rest}`;
 }
 
 /** `200 in 12 ms`, `503 in 8 ms`, `nothing listens at that address (…)` */

@@ -1,4 +1,5 @@
 /** What every resolver gets: the services, the caller, and loaders that live as long as one answer. */
+import type { ExecutionResult } from 'graphql';
 import type { Caller } from '../domain/caller.ts';
 import type { EventRow } from '../store/events.ts';
 import { type Budget, createBudget } from './budget.ts';
@@ -17,7 +18,12 @@ export interface GraphqlContext {
   readonly readQueued: (id: string) => Promise<EventRow | null>;
   /** W3C Trace Context headers of the request. */
   readonly trace: Trace;
+  /** Where payloads of a subscription go that need no further look; null where they are returned to the caller. */
+  readonly deliver: Deliver | null;
 }
+
+/** Sends a payload without errors. Resolves, where it does not at once, when there is room for more; never rejects. */
+export type Deliver = (payload: ExecutionResult) => Promise<void> | null;
 
 export interface Trace {
   readonly traceparent: string | null;
@@ -30,6 +36,8 @@ export interface ServerContext {
   readonly headers: RequestHeaders;
   /** Already read; null where there is none. */
   readonly body: string | null;
+  /** Null over HTTP. */
+  readonly deliver: Deliver | null;
 }
 
 export type RequestHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;

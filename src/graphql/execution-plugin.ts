@@ -118,7 +118,7 @@ function perPayload(
   items: Items,
   { leave, translate, payloads }: PerPayload,
 ): AsyncIterableIterator<ExecutionResult> {
-  const { caller } = args.contextValue as GraphqlContext;
+  const { caller, deliver } = args.contextValue as GraphqlContext;
   /** What is still to be said before the end. */
   let lastWords: ExecutionResult | null = null;
   let over = false;
@@ -141,12 +141,16 @@ function perPayload(
   const results: AsyncIterableIterator<ExecutionResult> = {
     [Symbol.asyncIterator]: () => results,
     async next() {
-      if (over) return end();
       try {
-        const item = lastWords === null ? await items.next() : null;
-        if (lastWords !== null) return farewell(lastWords);
-        if (item === null || item.done === true) return end();
-        return { done: false, value: await payloads.of(item.value, items.peek?.() ?? []) };
+        while (!over) {
+          const item = lastWords === null ? await items.next() : null;
+          if (lastWords !== null) return farewell(lastWords);
+          if (item === null || item.done === true) break;
+          const value = await payloads.of(item.value, () => items.peek?.() ?? []);
+          if (deliver === null || value.errors !== undefined) return { done: false, value };
+          if (!over) await deliver(value);
+        }
+        return end();
       } catch (error) {
         return farewell({ errors: [translate(error)] });
       }

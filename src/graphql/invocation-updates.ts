@@ -4,6 +4,7 @@ import type { InvocationStatus } from '../domain/invocation.ts';
 import { statusOf } from '../domain/invocation.ts';
 import type { AttemptRow } from '../store/attempts.ts';
 import type { DatedChange } from '../store/change-log.ts';
+import type { Batch } from '../store/change-window.ts';
 import type { Database } from '../store/database.ts';
 import { readClock } from '../store/events.ts';
 import { type InvocationFilter, type InvocationRow, listInvocations } from '../store/invocations.ts';
@@ -86,24 +87,29 @@ unfinished match, newest 100 at most, then goes live.`,
     },
     subscribe: (_root, { filter: asked, after, snapshot }, { services: { db, feed }, caller, live }) => {
       const filter = invocationFilter(caller, asked);
+      const name = `updates ${JSON.stringify([filter, caller.projects])}`;
+      const select = async (changes: readonly DatedChange[], batch: Batch) => {
+        const wanted = changes
+          .filter((change) => change.kind === 'INVOCATION')
+          .filter((change) => seesProject(caller, change.project) && concerns(filter, change));
+        const rows = live.of(batch);
+        const found = await Promise.all(wanted.map((change) => readChange(change, rows)));
+        const matching = found.filter(({ invocation }) => matches(filter, invocation));
+        return {
+          items: withCursors(matching, (one, cursor) =>
+            live.item(batch, one.change, `update ${cursor}`, () => toUpdate(one, cursor)),
+          ),
+        };
+      };
       return feed.watch<InvocationUpdate>({
         after,
         start: async ({ cursor }) => ({
           items: snapshot === false ? [] : await readSnapshot(db, filter, cursor),
         }),
-        select: async (changes, batch) => {
-          const wanted = changes
-            .filter((change) => change.kind === 'INVOCATION')
-            .filter((change) => seesProject(caller, change.project) && concerns(filter, change));
-          const rows = live.of(batch);
-          const found = await Promise.all(wanted.map((change) => readChange(change, rows)));
-          const matching = found.filter(({ invocation }) => matches(filter, invocation));
-          return {
-            items: withCursors(matching, (one, cursor) =>
-              live.item(batch, one.change, `update ${cursor}`, () => toUpdate(one, cursor)),
-            ),
-          };
-        },
+        select: (changes, batch) =>
+          changes === batch.changes
+            ? live.selection(batch, name, () => select(changes, batch))
+            : select(changes, batch),
         missed: ({ cursor }) => ({
           ...{ cursor, kind: 'RESYNC', at: new Date() },
           ...{ previousStatus: null, status: null, invocation: null, attempt: null },

@@ -20,6 +20,8 @@ export interface LiveRows {
    * subscriber can be answered to the next one.
    */
   item<Item extends object>(batch: Batch, change: DatedChange, name: string, make: () => Item): Item;
+  /** What `select` makes of all changes of a batch, shared by all who ask with the same `name`. */
+  selection<T>(batch: Batch, name: string, select: () => Promise<T>): Promise<T>;
   /** Whether it was made by `item`. */
   isShared(item: unknown): item is object;
   /** What `read` reads, shared by all who ask with the same `name` at the same time or a moment later. */
@@ -29,6 +31,7 @@ export interface LiveRows {
 interface Kept {
   readonly rows: Shared;
   readonly items: Map<DatedChange, Map<string, object>>;
+  readonly selections: Map<string, Promise<unknown>>;
 }
 
 /** Batches whose rows are kept: events may be large, and who comes later reads them again. */
@@ -45,7 +48,7 @@ export function createLiveRows(db: Database): LiveRows {
     const known = kept.get(batch);
     if (known !== undefined) return known;
     const { event, invocation, trigger, attempt } = createLoaders(db, UNLIMITED);
-    const entry = { rows: { event, invocation, trigger, attempt }, items: new Map() };
+    const entry = { rows: { event, invocation, trigger, attempt }, items: new Map(), selections: new Map() };
     kept.set(batch, entry);
     const [oldest] = kept.keys();
     if (kept.size > KEPT_BATCHES && oldest !== undefined) kept.delete(oldest);
@@ -67,6 +70,14 @@ export function createLiveRows(db: Database): LiveRows {
       made.set(name, item);
       batches.set(item, batch);
       return item;
+    },
+    selection<T>(batch: Batch, name: string, select: () => Promise<T>): Promise<T> {
+      const { selections } = keep(batch);
+      const made = (selections.get(name) as Promise<T> | undefined) ?? select();
+      selections.set(name, made);
+      // Whoever awaits it is told; the next one tries anew.
+      made.catch(() => selections.delete(name));
+      return made;
     },
     isShared: (item): item is object => typeof item === 'object' && item !== null && batches.has(item),
     once<T>(name: string, read: () => Promise<T>) {

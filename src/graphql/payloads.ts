@@ -9,7 +9,7 @@ import { type GraphqlContext, renewContext } from './context.ts';
 
 export interface Payloads {
   /** The payload of `item`; those of `ahead`, in order, are prepared. */
-  of(item: unknown, ahead: readonly unknown[]): Promise<ExecutionResult>;
+  of(item: unknown, ahead: () => readonly unknown[]): Promise<ExecutionResult>;
 }
 
 type Execute = (args: ExecutionArgs) => Promise<ExecutionResult>;
@@ -58,7 +58,7 @@ export function createPayloadShare(execute: Execute) {
 
     return {
       async of(item, ahead) {
-        if (find(item) === undefined) prepare([item, ...ahead.slice(0, GROUP_SIZE - 1)]);
+        if (find(item) === undefined) prepare([item, ...ahead().slice(0, GROUP_SIZE - 1)]);
         const payload = find(item);
         own.delete(item);
         return payload ?? execute({ ...args, rootValue: item, contextValue: renewContext(context, item) });

@@ -17,6 +17,7 @@ import { keepDigits } from '../domain/json.ts';
 import type { ServerContext } from './context.ts';
 import { graphqlError, shortened, type Translate, withoutInternals } from './errors.ts';
 import type { GraphqlServices } from './services.ts';
+import { createOutlet, type Outlet } from './websocket-outlet.ts';
 
 export interface AttachOptions {
   readonly server: Server;
@@ -96,6 +97,7 @@ function createWork(): Work {
 
 interface Extra {
   readonly request: IncomingMessage;
+  readonly outlet: Outlet;
   /** Closes the connection because its token works no more. */
   readonly expel: () => void;
   caller: Caller | null;
@@ -133,8 +135,10 @@ export function attachWebSocket(options: AttachOptions, deps: WebSocketDeps): We
     ws.on('pong', () => {
       alive = true;
     });
+    const outlet = createOutlet(ws, socket);
     const extra: Extra = {
       request,
+      outlet,
       expel: () => ws.close(CloseCode.Forbidden, 'Forbidden'),
       caller: null,
       unwatch: () => {},
@@ -142,7 +146,7 @@ export function attachWebSocket(options: AttachOptions, deps: WebSocketDeps): We
     const closed = protocol.opened(
       {
         protocol: ws.protocol,
-        send: createSend(ws, socket),
+        send: outlet.send,
         close: (code, reason) => ws.close(code, reason),
         onMessage: (receive) =>
           ws.on('message', (message) => {
@@ -194,8 +198,8 @@ function protocolOptions(
       extra.unwatch = extra.caller.watch(extra.expel);
       return true;
     },
-    async onSubscribe({ extra, subscriptions }, _id, params) {
-      const { caller, request } = extra;
+    async onSubscribe({ extra, subscriptions }, id, params) {
+      const { caller, request, outlet } = extra;
       if (caller === null) return [graphqlError('UNAUTHENTICATED', 'expected connection_init first')];
       if (Object.keys(subscriptions).length > MAX_OPERATIONS) {
         const message = `expected at most ${MAX_OPERATIONS} operations at once on one connection`;
@@ -203,7 +207,10 @@ function protocolOptions(
       }
       try {
         await admit(caller);
-        const enveloped = envelop({ caller, headers: request.headers, body: null, params });
+        const enveloped = envelop({
+          ...{ caller, headers: request.headers, body: null, params },
+          deliver: outlet.deliver(id),
+        });
         const document = enveloped.parse(params.query);
         const errors = enveloped.validate(schema, document);
         if (errors.length > 0) return shortened(errors).map(withoutInternals);
@@ -248,36 +255,6 @@ function tokenOf(given: Readonly<Record<string, unknown>> | undefined): string |
   if (typeof value !== 'string') return null;
   const token = value.replace(/^Bearer(?:\s+|$)/i, '').trim();
   return token === '' ? null : token;
-}
-
-/** Bytes that may wait for a slow reader before its subscriptions wait for it. */
-const SEND_AHEAD_BYTES = 64 * 1024;
-
-/** Messages of one turn of the event loop leave together: with a hundred subscribers, writing is what costs most. */
-function createSend(ws: WebSocket, socket: Duplex): (text: string) => Promise<void> {
-  let corked = false;
-  const cork = (): void => {
-    if (corked) return;
-    corked = true;
-    socket.cork();
-    setImmediate(() => {
-      corked = false;
-      socket.uncork();
-    });
-  };
-  return (text) => {
-    if (ws.readyState !== ws.OPEN) return Promise.resolve();
-    cork();
-    if (ws.bufferedAmount < SEND_AHEAD_BYTES) {
-      // Whether it failed, the socket's end tells.
-      ws.send(text, () => {});
-      return Promise.resolve();
-    }
-    // Resolves once the text has left the buffer, so that a slow reader slows its own subscription.
-    return new Promise((resolve, reject) => {
-      ws.send(text, (error) => (error == null ? resolve() : reject(error)));
-    });
-  };
 }
 
 /** How long a client may take to answer the closing handshake, in ms. */

@@ -41,12 +41,13 @@ export function createGraphql(services: GraphqlServices): Graphql {
   const live = createLiveRows(services.db);
   const streams = new Set<Stream>();
   let closing = false;
-  const contextOf = ({ caller, headers }: ServerContext): GraphqlContext => ({
+  const contextOf = ({ caller, headers, deliver }: ServerContext): GraphqlContext => ({
     services,
     caller,
     live,
     readQueued,
     trace: readTrace(headers),
+    deliver,
     loaders: createLoaders(services.db, createBudget()),
   });
 
@@ -87,7 +88,7 @@ export function createGraphql(services: GraphqlServices): Graphql {
           throw new AppError('UNAVAILABLE', 'this server is shutting down; connect to another one');
         }
         const body = req.method === 'POST' ? await readBody(req, services.maxBodyBytes) : null;
-        await yoga(req, res, { caller, headers: req.headers, body });
+        await yoga(req, res, { caller, headers: req.headers, body, deliver: null });
       } catch (error) {
         // The client hung up: nobody to answer, and no fault of ours.
         if (!(error instanceof AppError) && req.destroyed && !req.complete) return;
@@ -101,7 +102,12 @@ export function createGraphql(services: GraphqlServices): Graphql {
       if (body !== null && Buffer.byteLength(body) > services.maxBodyBytes) {
         throw new AppError('TOO_LARGE', `expected a body of at most ${services.maxBodyBytes} bytes`);
       }
-      return yoga.fetch(request, { caller, headers: Object.fromEntries(request.headers), body });
+      return yoga.fetch(request, {
+        caller,
+        headers: Object.fromEntries(request.headers),
+        body,
+        deliver: null,
+      });
     },
     hangUp() {
       closing = true;

@@ -20,21 +20,40 @@ export async function addFinished(
   type: string,
   events: number,
 ): Promise<void> {
-  await fillHerald(database, { type, events: 1 });
+  await deliverOne(lab, database, [type]);
+  for (let done = 0; done < events; done += CLONES_A_STATEMENT) {
+    const size = Math.min(CLONES_A_STATEMENT, events - done);
+    await cloneFinished(database, { type, size, daysAgo: 20 * (1 - done / events), stepMs: 1 });
+  }
+}
+
+/** Delivers one event of each type, to be cloned. */
+export async function deliverOne(lab: Lab, database: LabDatabase, types: readonly string[]): Promise<void> {
+  for (const type of types) await fillHerald(database, { type, events: 1 });
   await using worker = await startHerald(lab, database, 'worker');
   while (!(await isHeraldDone(database))) await new Promise((resolve) => setTimeout(resolve, 50));
   await worker.stop();
-  await database.use(async (sql) => {
-    for (let done = 0; done < events; done += CLONES_A_STATEMENT) {
-      const size = Math.min(CLONES_A_STATEMENT, events - done);
-      const daysAgo = 20 * (1 - done / events);
-      await sql.unsafe(CLONE, [type, size, daysAgo]);
-    }
-  });
+}
+
+export interface Clones {
+  readonly type: string;
+  readonly size: number;
+  /** When the first one was queued and finished. */
+  readonly daysAgo: number;
+  /** From one to the next. */
+  readonly stepMs: number;
+}
+
+/** Clones the event of `type` that was delivered last. */
+export async function cloneFinished(
+  database: LabDatabase,
+  { type, size, daysAgo, stepMs }: Clones,
+): Promise<void> {
+  await database.use((sql) => sql.unsafe(CLONE, [type, size, daysAgo, stepMs]));
 }
 
 /**
- * $1: type, $2: how many, $3: days ago. Overrides ids and times and leaves every other column as it is in the original,
+ * $1: type, $2: how many, $3: days ago, $4: ms between. Overrides ids and times and leaves every other column as it is in the original,
  * also those that this file has never heard of. Times are the id's, as they are for real ones.
  */
 const CLONE = `
@@ -50,7 +69,9 @@ const CLONE = `
   copies as materialized (
     select uuidv7(ago) as event_id, uuidv7(ago) as invocation_id, now() + ago as moment
       from generate_series(1, $2::int) n
-      cross join lateral (select -$3::float8 * interval '1 day' + n * interval '1 ms' as ago) t
+      cross join lateral (
+        select -$3::float8 * interval '1 day' + n * $4::float8 * interval '1 ms' as ago
+      ) t
   ),
   events as (
     insert into herald.events

@@ -4,9 +4,11 @@ import { acceptScenario } from './scenarios/accept.ts';
 import { drainScenario } from './scenarios/drain.ts';
 import { idleScenario } from './scenarios/idle.ts';
 import { latencyScenario } from './scenarios/latency.ts';
+import { liveScenario } from './scenarios/live.ts';
 import { neighboursScenario } from './scenarios/neighbours.ts';
 import { punctualityScenario } from './scenarios/punctuality.ts';
 import { scaleScenario } from './scenarios/scale.ts';
+import { statsScenario } from './scenarios/stats.ts';
 import { twoWorkersScenario } from './scenarios/two-workers.ts';
 
 export const SCENARIOS: readonly Scenario[] = [
@@ -18,4 +20,6 @@ export const SCENARIOS: readonly Scenario[] = [
   neighboursScenario,
   twoWorkersScenario,
   idleScenario,
+  liveScenario,
+  statsScenario,
 ];

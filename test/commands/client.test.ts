@@ -1,4 +1,4 @@
-/** Commands that ask a running Herald something, as processes of their own. */
+/** Commands that ask a running Herald something. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTrigger, queueEvent, startTestApp, type TestApp, TOKEN } from '../support/app.ts';
 import { type Receiver, startReceiver, status } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
-import { type Ended, herald, parseLines, spawnCommand } from './herald.ts';
+import { type Ended, herald, parseLines, spawnCommand, spawnToEnd, startCommand } from './herald.ts';
 
 let app: TestApp;
 let receiver: Receiver;
@@ -127,7 +127,12 @@ describe('queue', () => {
     await writeFile(join(directory, 'data.json'), text);
     await lineOf('queue', 'queue.data', text);
     await lineOf('queue', 'queue.data', `@${join(directory, 'data.json')}`);
-    expect((await run(['queue', 'queue.data', '-'], text)).code).toBe(0);
+    await using piped = spawnCommand(
+      ['queue', 'queue.data', '-'],
+      { HERALD_URL: app.url, HERALD_TOKEN: TOKEN },
+      text,
+    );
+    expect((await piped.ended).code).toBe(0);
     await lineOf('queue', 'queue.data');
     const deliveries = await own.received(4);
     const data = deliveries.map((delivery) => /"data":(.*)\}$/s.exec(delivery.text)?.[1]);
@@ -180,7 +185,7 @@ describe('queue', () => {
       // A retry that followed at once might have ended before the command looks at what it was told of.
       ...{ retries: 1, retrySchedule: [1], timeout: 20_000 },
     });
-    await using following = spawnCommand(['queue', 'queue.fail', '--wait'], {
+    await using following = startCommand(['queue', 'queue.fail', '--wait'], {
       HERALD_URL: app.url,
       HERALD_TOKEN: TOKEN,
     });
@@ -276,10 +281,16 @@ describe('events and event', () => {
   test('colours where they are wanted, none where NO_COLOR says so', async () => {
     const { id } = await queueEvent(app, { type: 'in.colour' });
     const of = async (env: Record<string, string>) =>
-      (await herald(['event', id, '-o', 'text'], { HERALD_URL: app.url, HERALD_TOKEN: TOKEN, ...env })).out;
-    expect(await of({ FORCE_COLOR: '1' })).toContain('\u001b[33mUNMATCHED');
-    expect(await of({})).not.toContain('\u001b');
-    expect(await of({ NO_COLOR: '1', TERM: 'xterm-256color' })).not.toContain('\u001b');
+      (await spawnToEnd(['event', id, '-o', 'text'], { HERALD_URL: app.url, HERALD_TOKEN: TOKEN, ...env }))
+        .out;
+    const [forced, byDefault, never] = await Promise.all([
+      of({ FORCE_COLOR: '1' }),
+      of({}),
+      of({ NO_COLOR: '1', TERM: 'xterm-256color' }),
+    ]);
+    expect(forced).toContain('\u001b[33mUNMATCHED');
+    expect(byDefault).not.toContain('\u001b');
+    expect(never).not.toContain('\u001b');
   });
 
   test('an id of nothing', async () => {

@@ -10,7 +10,7 @@ import { askGraphql } from '../support/app.ts';
 import { createTestDatabase } from '../support/database.ts';
 import { spawnHerald } from '../support/process.ts';
 import { until } from '../support/until.ts';
-import { herald } from './herald.ts';
+import { herald, spawnToEnd } from './herald.ts';
 
 let dataDir: string;
 beforeAll(async () => {
@@ -61,9 +61,9 @@ describe('rotate-admin-token', () => {
 
 test('the manual names every command and setting; what is not understood is exit code 2', async () => {
   const [help, version, wrong] = await Promise.all([
-    herald(['--help']),
-    herald(['start', '-v']),
-    herald(['strat']),
+    spawnToEnd(['--help']),
+    spawnToEnd(['start', '-v']),
+    spawnToEnd(['strat']),
   ]);
   expect(help).toMatchObject({ code: 0, out: expect.stringMatching(/rotate-admin-token[\s\S]*JWT_SECRET/) });
   for (const [name, { summary }] of Object.entries(COMMANDS)) {

@@ -108,12 +108,14 @@ test('goes on behind the last cursor after a break, and after a completion', asy
   ]);
 });
 
-test('says so where there was no place yet to go on from', async () => {
+test('goes on from `since` where no place had come yet', async () => {
   await using server = await startCounting((connection) => (connection === 1 ? 'COMPLETE' : 'GO_ON'));
-  const links: Link[] = [];
-  const updates = read(server.connection, new AbortController().signal, links);
-  await updates.next();
-  expect(links.at(-1)).toBe('BACK_AFRESH');
+  const updates = follow<Count>(server.connection, {
+    ...{ query: QUERY, variables: {}, after: null, since: '7' },
+    ...{ signal: new AbortController().signal, onLink: () => {} },
+  });
+  expect((await updates.next()).value).toMatchObject({ number: 8 });
+  expect(server.asked).toEqual([null, '7']);
   await updates.return();
 });
 

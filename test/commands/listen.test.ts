@@ -1,11 +1,10 @@
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTrigger, queueEvent, startTestApp, type TestApp, TOKEN } from '../support/app.ts';
-import { createTestDatabase } from '../support/database.ts';
-import { spawnHerald } from '../support/process.ts';
+import { createTestDatabase, openSql } from '../support/database.ts';
 import { type Delivery, startReceiver, status } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
-import { herald, parseLines, type RunningCommand, spawnCommand, untilLine } from './herald.ts';
+import { herald, parseLines, type RunningCommand, spawnCommand, startCommand, untilLine } from './herald.ts';
 
 let app: TestApp;
 beforeAll(async () => {
@@ -15,10 +14,9 @@ afterAll(() => app[Symbol.asyncDispose]());
 
 const env = () => ({ HERALD_URL: app.url, HERALD_TOKEN: TOKEN });
 
-async function listen(...args: readonly string[]): Promise<{ command: RunningCommand; secret: string }> {
-  const command = spawnCommand(['listen', ...args], env());
+async function secretOf(command: RunningCommand): Promise<string> {
   const { signingSecret } = await untilLine(command, ({ kind }) => kind === 'READY', 'the secret');
-  return { command, secret: signingSecret };
+  return signingSecret;
 }
 
 const headersOf = ({ headers }: Delivery) => {
@@ -44,8 +42,9 @@ describe('listen', () => {
     await using local = await startReceiver();
     await using real = await startReceiver();
     await createTrigger(app, { type: 'both', url: real.url });
-    const { command, secret } = await listen('--forward', local.url, '--type', 'both', '--type', 'alone');
-    await using _ = command;
+    const args = ['listen', '--forward', local.url, '--type', 'both', '--type', 'alone'];
+    await using command = spawnCommand(args, env());
+    const secret = await secretOf(command);
     await queueEvent(app, { type: 'alone' });
     await local.received(1);
 
@@ -85,9 +84,17 @@ describe('listen', () => {
   test('when it is due, what was scheduled before too; options shape the request', async () => {
     await using local = await startReceiver(status(500, 'not today'));
     await createTrigger(app, { type: 'later', url: 'http://127.0.0.1:9/', paused: false });
-    const before = await queueEvent(app, { type: 'later', delay: 4 });
-    const { command, secret } = await listen(
-      ...['--forward', local.url.replace('http://', ''), '--type', 'later', '--content-mode', 'binary'],
+    const before = await queueEvent(app, { type: 'later', delay: 2 });
+    const args = [
+      ...[
+        'listen',
+        '--forward',
+        local.url.replace('http://', ''),
+        '--type',
+        'later',
+        '--content-mode',
+        'binary',
+      ],
       ...[
         '--spec-version',
         '1.0',
@@ -96,10 +103,10 @@ describe('listen', () => {
         '--secret',
         `whsec_${Buffer.alloc(24, 7).toString('base64')}`,
       ],
-    );
-    await using _ = command;
-    expect(secret).toBe(`whsec_${Buffer.alloc(24, 7).toString('base64')}`);
-    const dueAt = Date.now() + 1500;
+    ];
+    await using command = startCommand(args, env());
+    expect(await secretOf(command)).toBe(`whsec_${Buffer.alloc(24, 7).toString('base64')}`);
+    const dueAt = Date.now() + 1000;
     const after = await queueEvent(app, { type: 'later', timestamp: dueAt, data: [1] });
     const deliveries = await local.received(2);
     expect(deliveries.map(({ headers }) => headers['webhook-id']).sort()).toEqual(
@@ -115,37 +122,50 @@ describe('listen', () => {
 
   test('goes on where Herald was away: what was queued meanwhile comes, each event once', async () => {
     const database = await createTestDatabase();
-    const settings = {
-      DATABASE_URL: database.url,
-      ADMIN_TOKEN: TOKEN,
-      ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
-    };
-    await using other = await startTestApp({ database });
+    await using sql = openSql(database);
     await using local = await startReceiver();
-    const first = spawnHerald(settings);
-    const { url } = await first.ready();
-    await using command = spawnCommand(['listen', '--forward', local.url], {
-      HERALD_URL: url,
+    const first = await startTestApp({ database });
+    await queueEvent(first, { type: 'before' });
+    await using command = startCommand(['listen', '--forward', local.url], {
+      HERALD_URL: first.url,
       HERALD_TOKEN: TOKEN,
     });
-    await untilLine(command, ({ kind }) => kind === 'READY', 'the secret');
-    await queueEvent(other, { type: 'a' });
+    await secretOf(command);
+    await queueEvent(first, { type: 'a' });
     await local.received(1);
+    const late = await sql.reserve();
+    await late`begin`;
+    const [open] = await late`select * from herald.queue_event('late', '1') as id`;
     await first[Symbol.asyncDispose]();
-    const ids = await Promise.all(Array.from({ length: 20 }, () => queueEvent(other, { type: 'b' })));
+    const queued = await sql`select herald.queue_event('b', n::text) as id from generate_series(1, 20) n`;
     await until(() => command.err().includes('Trying again'), 'the break to be noticed');
-    await using _second = spawnHerald({ ...settings, PORT: new URL(url).port });
-    await local.received(21, 40_000); // Herald starts first
-    const { id: last } = await queueEvent(other, { type: 'c' });
-    const deliveries = await local.received(22);
+    const second = await startTestApp({ database, env: { PORT: new URL(first.url).port } });
+    await local.received(21);
+    // One that was queued in a transaction of one's own comes however late that commits.
+    await late`commit`;
+    late.release();
+    await local.received(22);
     expect(command.err()).toContain('Connected again.');
+
+    // Where the log no longer reaches back to the break, the list of events does.
+    await second[Symbol.asyncDispose]();
+    const more = await sql`select herald.queue_event('c', n::text) as id from generate_series(1, 5) n`;
+    await sql`delete from herald.changes`;
+    await sql`delete from herald.change_marks`;
+    await sql`insert into herald.change_marks default values`;
+    await using _third = await startTestApp({ database, env: { PORT: new URL(first.url).port } });
+    const deliveries = await local.received(27);
     const received = deliveries.slice(1).map(({ headers }) => headers['webhook-id']);
-    expect(received.toSorted()).toEqual([...ids.map(({ id }) => id), last].toSorted());
+    const ids = [...queued, open, ...more].map((row) => String(row?.id));
+    expect(received.toSorted()).toEqual(ids.toSorted());
   }, 60_000);
 
   test('a receiver that is away is said to be; what cannot be meant is exit code 2', async () => {
-    const { command } = await listen('--forward', 'http://127.0.0.1:4/x', '--type', 'gone');
-    await using _ = command;
+    await using command = startCommand(
+      ['listen', '--forward', 'http://127.0.0.1:4/x', '--type', 'gone'],
+      env(),
+    );
+    await secretOf(command);
     await queueEvent(app, { type: 'gone' });
     const line = await untilLine(command, ({ kind }) => kind === 'FORWARDED', 'the failure');
     expect(line.error).toContain('ECONNREFUSED');
