@@ -25,9 +25,9 @@ export const EVERYTHING = '';
 export const projectScope = (project: string): string => `project/${project}`;
 export const triggerScope = (id: string): string => `trigger/${id}`;
 
-/** Folds what there is; does nothing where another process is at it. */
-export async function foldTallies(db: Database): Promise<void> {
-  for (let round = 0; round < MAX_ROUNDS; round++) {
+/** Folds what there is, in `rounds` transactions at most; does nothing where another process is at it. */
+export async function foldTallies(db: Database, rounds = MAX_ROUNDS): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
     if ((await inTransaction(db, foldSome)) < FOLD_ROWS) return;
   }
 }

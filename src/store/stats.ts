@@ -41,6 +41,8 @@ export interface DeliveryStats {
 
 /** Tallies read beside the folded spans; where there are more, they are folded first. */
 const MAX_TALLIES = 2000;
+/** Transactions in which a reader folds: it must not wait for what piled up while no worker ran. */
+const FOLD_ROUNDS = 2;
 
 /** Numbers of each scope, in their order: exact at the moment of the answer. */
 export async function readStats(
@@ -48,7 +50,7 @@ export async function readStats(
   scopes: readonly StatsScope[],
   window: StatsWindow,
 ): Promise<readonly DeliveryStats[]> {
-  if (await hasManyTallies(db)) await foldTallies(db);
+  if (await hasManyTallies(db)) await foldTallies(db, FOLD_ROUNDS);
   // Both in one snapshot, or a fold between the two would be counted twice.
   return db.transaction(
     async (any) => {

@@ -74,6 +74,11 @@ describe('triggers', () => {
       status: 'ACTIVE',
       releasedCount: 1,
     });
+    // What has not arrived yet would be held again, and be cancelled too.
+    await until(
+      async () => (await lineOf('events', '--type', 'bill.due', '--project', 'shop'))?.status === 'SUCCEEDED',
+      'the first one to be delivered',
+    );
     expect(await lineOf('triggers', 'pause', 'bills', '-p', 'shop')).toMatchObject({ status: 'PAUSED' });
     expect(await lineOf('triggers', '-p', 'shop')).toMatchObject({ id: created.id, status: 'PAUSED' });
     await lineOf('queue', 'bill.due', '-p', 'shop');

@@ -76,6 +76,7 @@ async function storm(
       ...one,
     })),
   });
+  fleet.tellOnFailure();
   await using receiver = await startReceiverLedger();
   receiver.receiver.answer = (delivery, res) => {
     if (random.next() < 0.03) return void res.writeHead(500).end();

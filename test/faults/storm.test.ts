@@ -29,6 +29,7 @@ test(`killed, stopped, cut, restarted: nothing lost, nothing made up (FAULT_SEED
     database: postgres.database,
     members: [settings, settings, settings],
   });
+  fleet.tellOnFailure();
   await using receiver = await startReceiverLedger();
   // Late now and then, so that every fault finds attempts in flight; a few are refused at first.
   receiver.receiver.answer = (delivery, res) => {

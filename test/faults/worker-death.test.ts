@@ -89,6 +89,7 @@ async function histories(ids: readonly string[]) {
 const LOST = { attempts: ['ABANDONED', 'SUCCEEDED'], causes: ['WORKER_LOST', ''] };
 
 test('SIGKILL: tried again within 5 s, by others; the lost attempt is ABANDONED and was given back', async () => {
+  fleet.tellOnFailure();
   const { ids, answeredAt } = await startHanging('killed', 12);
   const [, victim, other] = fleet.members;
   if (victim === undefined || other === undefined) throw new Error('the fleet is not complete');
@@ -117,6 +118,7 @@ test('SIGKILL: tried again within 5 s, by others; the lost attempt is ABANDONED 
 }, 90_000);
 
 test('SIGSTOP: taken over within 5 s; what the zombie brings after SIGCONT is discarded', async () => {
+  fleet.tellOnFailure();
   const { ids, answeredAt, release } = await startHanging('stopped', 8);
   const [, first, second] = fleet.members;
   if (first === undefined || second === undefined) throw new Error('the fleet is not complete');

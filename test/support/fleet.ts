@@ -21,6 +21,8 @@ export interface Fleet extends AsyncDisposable {
   readonly members: readonly Member[];
   /** Of those that are ready and have the API. */
   urls(): readonly string[];
+  /** Prints how each process ended, and its last words, should the test that calls this fail. */
+  tellOnFailure(): void;
   /** Runs a GraphQL operation at the first that is ready. */
   graphql<T = Record<string, unknown>>(query: string, variables?: unknown): Promise<T>;
   /** Waits for all to be ready. */
@@ -48,7 +50,6 @@ export async function startFleet({ database, members: settings }: FleetOptions):
   const started: { readonly slot: number; readonly process: HeraldProcess }[] = [];
   const words = () => started.map(({ slot, process }) => lastWords(slot, process));
   let atTheEnd: readonly string[] | null = null;
-  onTestFailed(() => console.error((atTheEnd ?? words()).join('\n')));
   const launch = (slot: number, proxy: PostgresProxy): HeraldProcess =>
     spawnHerald({
       ...COMMON,
@@ -77,6 +78,7 @@ export async function startFleet({ database, members: settings }: FleetOptions):
   return {
     members,
     urls,
+    tellOnFailure: () => onTestFailed(() => console.error((atTheEnd ?? words()).join('\n'))),
     graphql: (query, variables) => askGraphql({ url: urls()[0] ?? '', token: TOKEN }, query, variables),
     ready: async () => {
       // Throws, with what it printed, where one has ended.

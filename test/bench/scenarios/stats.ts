@@ -118,7 +118,9 @@ async function foldAll(database: LabDatabase): Promise<void> {
     // A round at a time, as workers do; one that runs may have been at it meanwhile.
     for (;;) {
       await foldTallies(db);
-      const [row] = await db.$client`select exists (select from herald.tallies) as left`;
+      const [row] = await db.$client.unsafe<{ left: boolean }[]>(
+        'select exists (select from herald.tallies) as left',
+      );
       if (row?.left !== true) return;
     }
   } finally {
