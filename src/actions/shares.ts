@@ -19,8 +19,9 @@ export interface Shares {
   /** `durationMs` is null where no attempt was made. */
   leave(triggerId: string, durationMs: number | null): void;
   /**
-   * How many more attempts of the trigger may be called within the next `withinMs`, beside those on their way. Those of a slow receiver are called little by little: started together they would end
-   * together, at their timeout, and be recorded together in everybody's way, wave after wave.
+   * How many more attempts of the trigger may be called within the next `withinMs`, beside those on their way. Those
+   * of a slow receiver are called little by little: started together they would end together, at their timeout, and be
+   * recorded together in everybody's way, wave after wave.
    */
   room(triggerId: string, coming: Coming, withinMs: number): number;
 }
@@ -38,6 +39,13 @@ const MIN_SHARE = 4;
 /** How long an attempt waits here for its trigger's others, in ms: a receiver that answers within it is not slow. */
 const PATIENCE_MS = 400;
 
+/**
+ * Nobody asked and nothing ended for this long, in ms: the process was idle or held up, and what it found out about
+ * receivers before says nothing about them now.
+ */
+const STALL_MS = 100;
+/** A fast receiver's slots are used so many times between two calls, at most; those who wait keep jobs busy. */
+const MAX_TURNOVER = 4;
 /** A slow receiver's slots are filled again in half the time that its attempts last. */
 const REFILL_SPEED = 2;
 /** Slow triggers without attempts in flight that are remembered, some 100 bytes each. */
@@ -57,11 +65,20 @@ export function createShares(slots: number, now: () => number = () => performanc
   /** Triggers with someone waiting, in order of their turn. */
   const queue = new Set<TriggerShare>();
   let total = 0;
+  /** When somebody asked or something ended last, and since when that has gone on without a stall. */
+  let activeAt = now();
+  let awakeSince = activeAt;
+
+  function stir(): void {
+    const at = now();
+    if (at - activeAt > STALL_MS) awakeSince = at;
+    activeAt = at;
+  }
 
   const limit = (): number => Math.max(MIN_SHARE, SHARE_OF_FREE * (slots - total));
   const mayGo = (share: TriggerShare): boolean => share.inFlight < limit();
   const isSlow = (share: TriggerShare): boolean =>
-    share.averageMs > PATIENCE_MS || now() - share.lastMoveAt > PATIENCE_MS;
+    share.averageMs > PATIENCE_MS || now() - Math.max(share.lastMoveAt, awakeSince) > PATIENCE_MS;
 
   function go(share: TriggerShare): Entry {
     if (share.inFlight === 0) share.lastMoveAt = now();
@@ -107,6 +124,7 @@ export function createShares(slots: number, now: () => number = () => performanc
 
   return {
     async enter(triggerId, from) {
+      stir();
       const share = triggers.get(triggerId) ?? newShare(now());
       triggers.set(triggerId, share);
       if (share.waiting.size === 0 && mayGo(share)) return go(share);
@@ -115,6 +133,7 @@ export function createShares(slots: number, now: () => number = () => performanc
     leave(triggerId, durationMs) {
       const share = triggers.get(triggerId);
       if (share === undefined) return;
+      stir();
       share.inFlight--;
       total--;
       if (durationMs !== null) {
@@ -131,10 +150,15 @@ export function createShares(slots: number, now: () => number = () => performanc
       // Those who are called take free slots themselves: as many as leave the trigger within its share afterwards.
       const room = Math.floor((SHARE_OF_FREE * free - present) / (SHARE_OF_FREE + 1));
       const most = Math.max(room, MIN_SHARE - present, 0);
-      if (averageMs <= PATIENCE_MS) return most;
+      if (averageMs <= PATIENCE_MS) return most * turnover(averageMs, withinMs);
       return Math.min(most, Math.ceil((REFILL_SPEED * (present + most) * withinMs) / averageMs));
     },
   };
+}
+
+/** How often a slot is used within `withinMs`; once where nothing is known. */
+function turnover(averageMs: number, withinMs: number): number {
+  return averageMs === 0 ? 1 : Math.min(Math.max(Math.floor(withinMs / averageMs), 1), MAX_TURNOVER);
 }
 
 function newShare(now: number): TriggerShare {

@@ -54,6 +54,8 @@ export function createTasks({ deliver, db, suspects }: TaskOptions, hands: Hands
   }
 
   async function run(job: Job): Promise<JobResult> {
+    // Before the trigger's share is asked for: our own wait, e.g. at the start, says nothing about the receiver.
+    if (!(await hands.lease.confirm())) return 'RETRY';
     const { invocation: invocationId, lost = 0, turn } = job.payload as Payload;
     const attempt = (): Promise<JobResult> =>
       deliver({

@@ -49,8 +49,11 @@ describe('createShares', () => {
     try {
       const shares = createShares(30, () => Date.now());
       expect(going(await ask(shares, 'a', 30))).toBe(20);
-      vi.advanceTimersByTime(500);
-      await Promise.resolve();
+      // Others come and go meanwhile: it is not this process that stands still.
+      for (let n = 0; n < 10; n++) {
+        vi.advanceTimersByTime(50);
+        if (going(await ask(shares, 'b', 1)) === 1) shares.leave('b', 5);
+      }
       expect(await ask(shares, 'a', 3)).toEqual(['LATER', 'LATER', 'LATER']);
       const called: Entry[] = [];
       void shares.enter('a', 'LINE').then((entry) => called.push(entry));
@@ -61,6 +64,35 @@ describe('createShares', () => {
       expect(called).toEqual(['GO']);
     } finally {
       vi.useRealTimers();
+    }
+  });
+
+  test('a stall of this process says nothing about a receiver: its jobs wait a moment', async () => {
+    vi.useFakeTimers();
+    try {
+      const shares = createShares(30, () => Date.now());
+      expect(going(await ask(shares, 'a', 20))).toBe(20);
+      vi.setSystemTime(Date.now() + 5000);
+      const late = await ask(shares, 'a', 3);
+      expect(late).toEqual([]);
+      for (let n = 0; n < 3; n++) shares.leave('a', 5);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(late).toEqual(['GO', 'GO', 'GO']);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test('the slots of a fast receiver are used several times between two calls', async () => {
+    const shares = createShares(30);
+    for (const durationMs of [20, 200]) {
+      for (let n = 0; n < 100; n++) {
+        await ask(shares, 'a', 1);
+        // Somebody is left, so that the average is remembered.
+        if (n > 0) shares.leave('a', durationMs);
+      }
+      const room = shares.room('a', { own: 0, all: 0 }, 100);
+      expect(room).toBe(durationMs === 20 ? 4 * 19 : 18);
     }
   });
 
