@@ -173,16 +173,15 @@ test.each([10, 1000, 250_000])('a payload of %d bytes and more arrives as it is'
   await createTrigger(api, { type, url: receiver.url, paused: true });
   const data = 'é'.repeat(size / 2);
   const socket = openWsClient();
-  const query = `subscription ($type: [String!]) {
-    invocationUpdated(filter: {eventType: $type}, snapshot: false) { invocation { event { data } } }
+  const { changeCursor: after } = await api.graphql<{ changeCursor: string }>('{ changeCursor }');
+  const query = `subscription ($type: [String!], $after: String) {
+    invocationUpdated(filter: {eventType: $type}, after: $after) { invocation { event { data } } }
   }`;
-  const updates = socket.iterate({ query, variables: { type } });
-  const short = `subscription ($type: [String!]) {
-    u: invocationUpdated(filter: {eventType: $type}, snapshot: false) { kind }
+  const updates = socket.iterate({ query, variables: { type, after } });
+  const short = `subscription ($type: [String!], $after: String) {
+    u: invocationUpdated(filter: {eventType: $type}, after: $after) { kind }
   }`;
-  const kinds = socket.iterate({ query: short, variables: { type } });
-  // Answered after the subscriptions, which are to be there.
-  await socket.iterate({ query: '{ changeCursor }' }).next();
+  const kinds = socket.iterate({ query: short, variables: { type, after } });
   await queueEvent(api, { type, data });
   const told = await updates.next();
   expect(told.value).toEqual({ data: { invocationUpdated: { invocation: { event: { data } } } } });
