@@ -28,6 +28,7 @@ import {
   openDatabase,
   parseDatabaseUrl,
   ping,
+  rootOf,
   sqlState,
 } from './store/database.ts';
 import { startEmbedded } from './store/embedded.ts';
@@ -278,9 +279,8 @@ export async function closeAll(opened: Opened, log: Log): Promise<void> {
 
 function unreachable(config: Config, error: unknown): unknown {
   if (error instanceof StartupError || config.databaseUrl === null) return error;
-  // drizzle's own message is the statement; Node's is empty where several addresses were tried.
-  let root = error;
-  while (root instanceof Error && root.cause instanceof Error) root = root.cause;
+  const root = rootOf(error);
+  // Node's message is empty where several addresses were tried.
   const reason = root instanceof Error ? root.message || (sqlState(root) ?? root.name) : root;
   return new StartupError(`Cannot use the database at DATABASE_URL: ${reason}.`, { cause: error });
 }

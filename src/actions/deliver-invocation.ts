@@ -2,7 +2,6 @@
  * Delivers one invocation: load → envelope and signature → POST → decide → record. Loads and records are shared by
  * whatever else is being delivered at the same moment; each delivery still waits for its own commit.
  */
-
 import type { Header, Outcome, WebhookRequest } from '../domain/attempt.ts';
 import { HERALD } from '../domain/caller.ts';
 import { deliveryHeaders, envelope } from '../domain/envelope.ts';

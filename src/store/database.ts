@@ -253,11 +253,17 @@ function fieldOfCause(error: unknown, field: string): string | undefined {
   return undefined;
 }
 
+/** What is behind an error of drizzle's, whose own message is the statement with its parameters. */
+export function rootOf(error: unknown): unknown {
+  let root = error;
+  while (root instanceof Error && root.cause instanceof Error) root = root.cause;
+  return root;
+}
+
 /** An error for the log: drizzle's message holds the statement's parameters, that is, event data and secrets. */
 export function describeError(error: unknown): string {
   const state = sqlState(error);
-  let root = error;
-  while (root instanceof Error && root.cause instanceof Error) root = root.cause;
+  const root = rootOf(error);
   if (state !== undefined) {
     const constraint = constraintOf(error);
     const message = root instanceof Error ? root.message : String(root);
