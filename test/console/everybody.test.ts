@@ -32,7 +32,7 @@ test('everything can be done by keyboard', async () => {
   await keyboard.press('Control+k');
   await keyboard.type('trigg');
   await keyboard.press('Enter');
-  await page.getByRole('heading', { name: 'Triggers' }).waitFor();
+  await page.getByRole('heading', { name: 'Triggers', exact: true }).waitFor();
   await until(() => page.evaluate('document.activeElement.tagName === "H1"'), 'the focus on the new page');
   await keyboard.press('Tab');
   await keyboard.press('Enter');
