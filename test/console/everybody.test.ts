@@ -158,11 +158,11 @@ describe('who and where', () => {
     await seen(page, 'This token is unknown, or works no more.');
     await page.getByLabel('Token').fill(TOKEN);
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'Events' }).waitFor();
+    await page.getByRole('heading', { name: 'Events', exact: true }).waitFor();
     // Another tab of the same browser needs no second login, and nothing of the token stays in the address.
     const second = await context.newPage();
     await second.goto(`${house.app.url}/settings`);
-    await second.getByRole('heading', { name: 'Settings' }).waitFor();
+    await second.getByRole('heading', { name: 'Settings', exact: true }).waitFor();
     expect(second.url()).not.toContain(TOKEN);
     await context.close();
   });
