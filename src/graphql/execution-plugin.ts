@@ -2,7 +2,7 @@
 import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
 import { AppError } from '../domain/errors.ts';
-import type { GraphqlContext } from './context.ts';
+import type { Deliver, GraphqlContext } from './context.ts';
 import { graphqlError, STATUS_OF_CODE, shortened, type Translate } from './errors.ts';
 import { createPayloadShare, type Payloads } from './payloads.ts';
 import { withPlainNumbers } from './variables.ts';
@@ -105,7 +105,10 @@ async function subscribePerPayload(
 }
 
 /** What a subscription field returns; those of the feed say what else is there. */
-type Items = AsyncIterator<unknown> & { readonly peek?: () => readonly unknown[] };
+type Items = AsyncIterator<unknown> & {
+  readonly peek?: () => readonly unknown[];
+  readonly skip?: (count: number) => void;
+};
 
 interface PerPayload {
   readonly leave: () => void;
@@ -138,6 +141,19 @@ function perPayload(
     over = true;
     return { done: false, value: words };
   };
+  /** What was prepared together with the last one goes out with it, without a turn for each. */
+  const deliverReady = (send: Deliver): Promise<void> | null => {
+    let sent = 0;
+    let full: Promise<void> | null = null;
+    for (const item of items.peek?.() ?? []) {
+      const value = payloads.ready(item);
+      if (value === null || value.errors !== undefined || full !== null) break;
+      sent++;
+      full = send(value);
+    }
+    items.skip?.(sent);
+    return full;
+  };
   const results: AsyncIterableIterator<ExecutionResult> = {
     [Symbol.asyncIterator]: () => results,
     async next() {
@@ -148,7 +164,7 @@ function perPayload(
           if (item === null || item.done === true) break;
           const value = await payloads.of(item.value, () => items.peek?.() ?? []);
           if (deliver === null || value.errors !== undefined) return { done: false, value };
-          if (!over) await deliver(value);
+          if (!over) await (deliver(value) ?? deliverReady(deliver));
         }
         return end();
       } catch (error) {

@@ -10,6 +10,14 @@ import { type GraphqlContext, renewContext } from './context.ts';
 export interface Payloads {
   /** The payload of `item`; those of `ahead`, in order, are prepared. */
   of(item: unknown, ahead: () => readonly unknown[]): Promise<ExecutionResult>;
+  /** The payload of `item` where it is there already. */
+  ready(item: unknown): ExecutionResult | null;
+}
+
+interface Prepared {
+  readonly payload: Promise<ExecutionResult>;
+  /** Null until it is there. */
+  result: ExecutionResult | null;
 }
 
 type Execute = (args: ExecutionArgs) => Promise<ExecutionResult>;
@@ -21,13 +29,13 @@ const KEPT_ITEMS = 512;
 
 /** For one process: opens the payloads of each subscription. */
 export function createPayloadShare(execute: Execute) {
-  const kept = new Map<object, Map<string, Promise<ExecutionResult>>>();
+  const kept = new Map<object, Map<string, Prepared>>();
   const documents = createNumbering();
 
-  function shelfOf(item: object): Map<string, Promise<ExecutionResult>> {
+  function shelfOf(item: object): Map<string, Prepared> {
     const known = kept.get(item);
     if (known !== undefined) return known;
-    const shelf = new Map<string, Promise<ExecutionResult>>();
+    const shelf = new Map<string, Prepared>();
     kept.set(item, shelf);
     const [oldest] = kept.keys();
     if (kept.size > KEPT_ITEMS && oldest !== undefined) kept.delete(oldest);
@@ -38,30 +46,45 @@ export function createPayloadShare(execute: Execute) {
     const context = args.contextValue as GraphqlContext;
     const key = `${documents(args.document)} ${keyOf(args, context)}`;
     /** Prepared, of items that nobody else sees. */
-    const own = new Map<unknown, Promise<ExecutionResult>>();
+    const own = new Map<unknown, Prepared>();
 
     function prepare(items: readonly unknown[]): void {
       const missing = items.filter((item) => find(item) === undefined);
       if (missing.length === 0) return;
       const contextValue = renewContext(context, missing[0], createBudget(missing.length));
       for (const item of missing) {
-        const payload = execute({ ...args, rootValue: item, contextValue });
-        // It is awaited when its turn comes.
-        payload.catch(() => {});
-        if (context.live.isShared(item)) shelfOf(item).set(key, payload);
-        else own.set(item, payload);
+        const prepared: Prepared = {
+          payload: execute({ ...args, rootValue: item, contextValue }),
+          result: null,
+        };
+        prepared.payload.then(
+          (result) => {
+            prepared.result = result;
+          },
+          () => {}, // It is awaited when its turn comes.
+        );
+        if (context.live.isShared(item)) shelfOf(item).set(key, prepared);
+        else own.set(item, prepared);
       }
     }
 
-    const find = (item: unknown): Promise<ExecutionResult> | undefined =>
+    const find = (item: unknown): Prepared | undefined =>
       own.get(item) ?? (context.live.isShared(item) ? kept.get(item)?.get(key) : undefined);
 
     return {
       async of(item, ahead) {
         if (find(item) === undefined) prepare([item, ...ahead().slice(0, GROUP_SIZE - 1)]);
-        const payload = find(item);
+        const prepared = find(item);
         own.delete(item);
-        return payload ?? execute({ ...args, rootValue: item, contextValue: renewContext(context, item) });
+        return (
+          prepared?.payload ??
+          execute({ ...args, rootValue: item, contextValue: renewContext(context, item) })
+        );
+      },
+      ready(item) {
+        const result = find(item)?.result ?? null;
+        if (result !== null) own.delete(item);
+        return result;
       },
     };
   };

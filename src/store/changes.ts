@@ -10,6 +10,7 @@ import type { Announcements } from './announcements.ts';
 import { readChanges, readPosition } from './change-log.ts';
 import { createChangeWindow } from './change-window.ts';
 import type { Database } from './database.ts';
+import { createPace } from './pace.ts';
 import { createSubscription, type Source, type WatchIterator, type WatchOptions } from './subscription.ts';
 
 export interface ChangeFeed {
@@ -26,13 +27,11 @@ export interface Hearer {
   readonly ended: () => void;
 }
 
-/** Rows of the log that one read of the feed returns. */
-const FEED_ROWS = 1000;
+/** Rows of the log that one read of the feed returns, each of one batch of deliveries at most. */
+const FEED_ROWS = 50;
 /** The same for a subscriber that reads for itself, some of which may do so at once. */
 const OWN_ROWS = 20;
 const OWN_READERS = 3;
-/** While announcements come in numbers, so many ms are gathered: a tenth of the lag nobody notices, half the reads. */
-const GATHER_MS = 4;
 const RETRY_MS = 500;
 /** An announcement may be lost without a sign, e.g. on a half-open connection: look this often anyway, in ms. */
 const POLL_MS = 2000;
@@ -41,6 +40,7 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
   const window = createChangeWindow();
   const subscriptions = new Set<{ wake(): void; end(): void }>();
   const hearers = new Set<Hearer>();
+  const pace = createPace();
   const readOwn = createTurns(OWN_READERS);
   let reading = false;
   let behind = false;
@@ -57,8 +57,8 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
     if (reading) return;
     reading = true;
     while (behind && isWatched()) {
-      const sinceMs = performance.now() - lastReadAt;
-      if (sinceMs < GATHER_MS) await pause(GATHER_MS - sinceMs);
+      const restMs = lastReadAt + pace.rest() - performance.now();
+      if (restMs > 0) await pause(restMs);
       behind = false;
       const served = waiting;
       waiting = [];
@@ -90,6 +90,7 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
       tell();
       return found.now;
     }
+    pace.changes(found.changes.length);
     window.add({ changes: found.changes, position: found.position });
     if (found.more) behind = true;
     if (found.changes.length > 0) tell();
@@ -114,7 +115,11 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
         waiting.push(resolve);
         void read();
       }),
-    batch: (index) => window.batch(index),
+    batch: (index) => {
+      pace.batch();
+      return window.batch(index);
+    },
+    handed: pace.items,
     find: (position) => window.find(position),
     latest: () => window.latest(),
     read: (position) => readOwn(() => readChanges(db, position, OWN_ROWS)),

@@ -32,6 +32,8 @@ export interface WatchIterator<T> extends AsyncIterableIterator<T> {
   return(): Promise<IteratorResult<T>>;
   /** Items that are there already, in order: `next` will hand them out. */
   peek(): readonly T[];
+  /** Counts that many of them as handed out. */
+  skip(count: number): void;
 }
 
 /** What a subscription needs of the feed. */
@@ -40,6 +42,8 @@ export interface Source {
   settle(): Promise<{ readonly index: number; readonly position: Position }>;
   /** The batch number `index`; null where it is still to come, 'GONE' where the window has left it behind. */
   batch(index: number): Batch | null | 'GONE';
+  /** The subscriber is given items. */
+  handed(count: number): void;
   /** The first batch of the window that may hold what is not in `position`; null where older ones may. */
   find(position: Position): number | null;
   /** When the latest change in the window was made, in epoch milliseconds of the database's clock. */
@@ -183,6 +187,7 @@ export function createSubscription<T>(source: Source, options: WatchOptions<T>, 
         if (taken < items.length) {
           const value = items[taken] as T;
           taken++;
+          source.handed(1);
           return { done: false, value };
         }
         if (done) {
@@ -209,6 +214,10 @@ export function createSubscription<T>(source: Source, options: WatchOptions<T>, 
       return { done: true, value: undefined };
     },
     peek: () => items.slice(taken),
+    skip(count) {
+      taken += count;
+      source.handed(count);
+    },
   };
   return { iterator, wake: () => awake.resolve(), end: finish };
 }

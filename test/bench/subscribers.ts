@@ -35,26 +35,29 @@ function open(url: string, token: string): Promise<void> {
   const socket = new WebSocket(`${url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
   const send = (message: object): void => socket.send(JSON.stringify(message));
   return new Promise((resolve, reject) => {
+    let isOpen = false;
     socket.on('error', reject);
     socket.on('open', () => {
       send({ type: 'connection_init', payload: { authorization: `Bearer ${token}` } });
     });
     socket.on('message', (data: Buffer) => {
+      if (isOpen) return note(data);
       const text = data.toString('latin1');
       if (text.includes('"type":"connection_ack"')) {
         send({ type: 'subscribe', id: '1', payload: { query: QUERY } });
         // Answered after the subscription has been begun.
         send({ type: 'subscribe', id: '2', payload: { query: '{ changeCursor }' } });
-      } else if (text.includes('"type":"ping"')) send({ type: 'pong' });
-      else if (text.includes('"id":"2"')) resolve();
-      else note(text);
+      } else if (text.includes('"id":"2","type":"complete"')) {
+        isOpen = true;
+        resolve();
+      } else if (text.includes('"id":"1"')) note(data);
     });
   });
 }
 
-function note(text: string): void {
+function note(data: Buffer): void {
   if (updates++ % SAMPLED_OF !== 0) return;
-  const [, at] = /"at":"([^"]+)"/.exec(text) ?? [];
+  const [, at] = /"at":"([^"]+)"/.exec(data.toString('latin1')) ?? [];
   if (at !== undefined) lag.record(Math.max(1, Math.round((epochMs() - Date.parse(at)) * 1000)));
 }
 

@@ -155,6 +155,7 @@ function counted(inner: ChangeFeed) {
           return items.return();
         },
         peek: () => items.peek(),
+        skip: (count) => items.skip(count),
       };
       return counting;
     },

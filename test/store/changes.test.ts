@@ -110,6 +110,20 @@ test('a reader that does not read holds nothing up, and reads all of it in the e
   expect(await items.next()).toEqual({ done: true, value: undefined });
 });
 
+test('what is skipped was handed out: the next item is the one behind it', async () => {
+  const items = feed.watch<string>({
+    start: () => Promise.resolve({ items: ['one', 'two', 'three', 'four'], done: true }),
+    select: () => Promise.resolve({ items: [] }),
+    missed: () => 'missed',
+  });
+  expect((await items.next()).value).toBe('one');
+  expect(items.peek()).toEqual(['two', 'three', 'four']);
+  items.skip(2);
+  expect(items.peek()).toEqual(['four']);
+  expect((await items.next()).value).toBe('four');
+  expect((await items.next()).done).toBe(true);
+});
+
 test('close completes every subscription', async () => {
   const { types, done } = collect();
   await until(() => types.includes('started'));

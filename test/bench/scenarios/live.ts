@@ -83,10 +83,7 @@ function costFigure(runs: readonly Run[], place: Place): Figure {
   };
 }
 
-/**
- * All events are due at one moment, when the subscribers are there and have been told that they were queued: the clock
- * runs from the first delivery.
- */
+/** The events are there before the subscribers and all due at one moment: the clock runs from the first delivery. */
 async function drainBeside(
   { lab, quick, say }: Bench,
   empty: LabDatabase,
@@ -101,10 +98,10 @@ async function drainBeside(
     events,
     async () => {
       const api = await startHerald(lab, database, place === 'TOGETHER' ? 'api,worker' : 'api');
-      await openSubscribers(audience, api, subscribers);
-      const dueAt = new Date(Date.now() + (quick ? 5000 : 15_000)).toISOString();
+      const dueAt = new Date(Date.now() + (quick ? 5000 : 10_000)).toISOString();
       const delay = `extract(epoch from '${dueAt}'::timestamptz - now())`;
       await fillHerald(database, { type: TYPE, events, delay });
+      await openSubscribers(audience, api, subscribers);
       return place === 'TOGETHER' ? [api] : [api, await startHerald(lab, database, 'worker')];
     },
     () => isHeraldDone(database),
