@@ -147,9 +147,10 @@ function perPayload(
     let full: Promise<void> | null = null;
     for (const item of items.peek?.() ?? []) {
       const value = payloads.ready(item);
-      if (value === null || value.errors !== undefined || full !== null) break;
+      if (value === null) break;
       sent++;
       full = send(value);
+      if (full !== null) break;
     }
     items.skip?.(sent);
     return full;

@@ -10,7 +10,7 @@ import { type GraphqlContext, renewContext } from './context.ts';
 export interface Payloads {
   /** The payload of `item`; those of `ahead`, in order, are prepared. */
   of(item: unknown, ahead: () => readonly unknown[]): Promise<ExecutionResult>;
-  /** The payload of `item` where it is there already. */
+  /** The payload of `item` where it is there already and without errors; otherwise `of` has it. */
   ready(item: unknown): ExecutionResult | null;
 }
 
@@ -83,7 +83,8 @@ export function createPayloadShare(execute: Execute) {
       },
       ready(item) {
         const result = find(item)?.result ?? null;
-        if (result !== null) own.delete(item);
+        if (result === null || result.errors !== undefined) return null;
+        own.delete(item);
         return result;
       },
     };

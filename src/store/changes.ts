@@ -27,7 +27,7 @@ export interface Hearer {
   readonly ended: () => void;
 }
 
-/** Rows of the log that one read of the feed returns, each of one batch of deliveries at most. */
+/** Rows of the log that one read of the feed returns; each may hold some hundred changes of one statement. */
 const FEED_ROWS = 50;
 /** The same for a subscriber that reads for itself, some of which may do so at once. */
 const OWN_ROWS = 20;
@@ -116,8 +116,9 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
         void read();
       }),
     batch: (index) => {
-      pace.batch();
-      return window.batch(index);
+      const batch = window.batch(index);
+      if (batch !== null && batch !== 'GONE') pace.batch();
+      return batch;
     },
     handed: pace.items,
     find: (position) => window.find(position),

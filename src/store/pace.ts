@@ -20,11 +20,11 @@ const MIN_REST_MS = 4;
 const MAX_REST_MS = 500;
 /**
  * What it takes, in ms: to read a change, what it is about, and make its payload; to write one more message; to give a
- * subscriber the turn and write to its socket.
+ * subscriber a turn for a batch and one to find that there is no other yet, and to write to its socket.
  */
 const CHANGE_MS = 0.15;
 const ITEM_MS = 0.002;
-const BATCH_MS = 0.03;
+const BATCH_MS = 0.06;
 /** Rest as a multiple of that work. */
 const REST = 3;
 
