@@ -35,9 +35,11 @@ import { startEmbedded } from './store/embedded.ts';
 import { type Installation, readInstallation } from './store/installation.ts';
 import { migrate } from './store/migrate.ts';
 import { createSecretBox, type SecretBox } from './store/secrets.ts';
+import { FOLD_INTERVAL_MS, foldTallies } from './store/stats-fold.ts';
 import { VERSION } from './version.ts';
 import { readAuthorities } from './webhook/authorities.ts';
 import { createSender } from './webhook/send.ts';
+import { every } from './worker/chores.ts';
 import { startWorker } from './worker/runner.ts';
 
 export interface App {
@@ -119,6 +121,10 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
   });
   if (config.roles.has('worker')) {
     await startDelivering(config, log, opened, address, announcements, secrets);
+  } else {
+    // Or statistics would grow slower with every event while no worker is there to fold them.
+    const folding = every(FOLD_INTERVAL_MS, log, () => foldTallies(db));
+    opened.push({ what: 'statistics', close: () => folding.stop() });
   }
 
   return {

@@ -58,10 +58,6 @@ export function sumOf(all: readonly Numbers[]): Numbers {
   };
 }
 
-export function addNumbers(a: Numbers, b: Numbers): Numbers {
-  return sumOf([a, b]);
-}
-
 /** Start of the span of `grain` minutes that `at` (epoch ms) lies in, in epoch ms; spans begin at midnight UTC. */
 export function spanOf(at: number, grain: number): number {
   const length = grain * 60_000;

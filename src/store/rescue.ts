@@ -205,7 +205,7 @@ export async function handBackJobs(
       select j.id, j.key is null as replaced, (j.payload ->> 'invocation')::uuid as invocation_id
         from graphile_worker._private_jobs j
         where j.locked_by = ${poolId} and j.locked_at <= now() - ${minAgeMs} * interval '1 millisecond'
-          and j.id not in (select id::bigint from json_array_elements_text(${JSON.stringify(kept)}::text::json) as b(id))
+          and j.id <> all(${sql.param(`{${kept.join(',')}}`)}::bigint[])
         for update skip locked
     ),
     -- Their successors do the work; only their write-off can have been lost.

@@ -3,12 +3,14 @@
  * touches, so recording never waits; one process at a time folds those rows into spans of minutes and hours, of which
  * there are a few hundred for each trigger and project, whatever the number of deliveries.
  */
-import { sql } from 'drizzle-orm';
+import { type SQL, sql } from 'drizzle-orm';
 import { addHistograms, formatHistogram, histogramOf, parseHistogram } from '../domain/histogram.ts';
-import { addNumbers, GRAINS, NOTHING, type Numbers, SPANS, spanOf } from '../domain/stats.ts';
+import { GRAINS, NOTHING, type Numbers, SPANS, spanOf, sumOf } from '../domain/stats.ts';
 import { arrayOf } from './arrays.ts';
 import { type Database, inTransaction, type Transaction } from './database.ts';
 
+/** Statistics read what is not folded yet row by row: some thousands of rows come between two folds. */
+export const FOLD_INTERVAL_MS = 5000;
 /** Rows of tallies that one transaction folds. */
 const FOLD_ROWS = 5000;
 /** Transactions of one round, so that a round ends. */
@@ -44,7 +46,7 @@ async function foldSome(tx: Transaction): Promise<number> {
   return Math.max(tallies.length, events.length);
 }
 
-/** One row of tallies, or of what is folded from them. */
+/** What happened to the invocations of a trigger within a minute. */
 export interface Tally {
   readonly trigger: string;
   readonly project: string;
@@ -69,15 +71,31 @@ export interface TallyRow extends Record<string, unknown> {
   readonly retries: number;
   readonly succeeded: number;
   readonly failed: number;
-  readonly durations: readonly number[] | null;
-  readonly latencies: readonly number[] | null;
+  /** An array for each transaction. */
+  readonly durations: readonly (readonly number[])[] | null;
+  readonly latencies: readonly (readonly number[])[] | null;
 }
 
-/** A row of herald.tallies `x`, with the project of its trigger `t`. */
-export const TALLY_COLUMNS = sql.raw(`
-  t.id as trigger, t.project, extract(epoch from x.at)::float8 * 1000 as at, x.events, x.attempts,
-  x.attempts_failed as "attemptsFailed", x.retries, x.succeeded, x.failed, to_json(x.durations) as durations,
-  to_json(x.latencies) as latencies`);
+/**
+ * Rows of herald.tallies, those of a trigger and minute as one; what is added up here the process need not: row by row
+ * that took it half a second, in which nothing was delivered, for five seconds of 200 deliveries a second.
+ */
+export const selectTallies = (rows: SQL, where: SQL): SQL => sql`
+  select
+      t.id as trigger, t.project, extract(epoch from x.minute)::float8 * 1000 as at, x.events, x.attempts,
+      x.attempts_failed as "attemptsFailed", x.retries, x.succeeded, x.failed, x.durations, x.latencies
+    from (
+      select
+          y.trigger_id, date_trunc('minute', y.at) as minute, sum(y.events)::float8 as events,
+          sum(y.attempts)::float8 as attempts, sum(y.attempts_failed)::float8 as attempts_failed,
+          sum(y.retries)::float8 as retries, sum(y.succeeded)::float8 as succeeded, sum(y.failed)::float8 as failed,
+          json_agg(y.durations) filter (where y.durations is not null) as durations,
+          json_agg(y.latencies) filter (where y.latencies is not null) as latencies
+        from ${rows} y
+        group by 1, 2
+    ) x
+    join herald.triggers t on t.id = x.trigger_id
+    where ${where}`;
 
 export function toTally({ trigger, project, at, durations, latencies, ...counts }: TallyRow): Tally {
   const { events, attempts, attemptsFailed, retries, succeeded, failed } = counts;
@@ -87,8 +105,8 @@ export function toTally({ trigger, project, at, durations, latencies, ...counts 
     at,
     numbers: {
       ...{ events, attempts, attemptsFailed, retries, succeeded, failed },
-      durations: histogramOf(durations ?? []),
-      latencies: histogramOf(latencies ?? []),
+      durations: histogramOf(durations?.flat() ?? []),
+      latencies: histogramOf(latencies?.flat() ?? []),
     },
   };
 }
@@ -110,7 +128,7 @@ async function takeTallies(tx: Transaction): Promise<readonly Tally[]> {
         running = c.running + excluded.running, retrying = c.retrying + excluded.retrying,
         dead_letters = c.dead_letters + excluded.dead_letters
     )
-    select ${TALLY_COLUMNS} from taken x join herald.triggers t on t.id = x.trigger_id`);
+    ${selectTallies(sql`taken`, sql`true`)}`);
   return rows.map(toTally);
 }
 
@@ -148,13 +166,14 @@ interface Span {
 
 /** What the tallies come to, for every scope and length of span. */
 function sumUp(tallies: readonly Tally[], events: readonly EventTally[]): readonly Span[] {
-  const spans = new Map<string, Span>();
+  const spans = new Map<string, Omit<Span, 'numbers'> & { readonly parts: Numbers[] }>();
   const add = (scope: string, at: number, numbers: Numbers): void => {
     for (const grain of GRAINS) {
       const start = spanOf(at, grain);
       const key = `${grain} ${start} ${scope}`;
-      const before = spans.get(key)?.numbers ?? NOTHING;
-      spans.set(key, { scope, grain, start, numbers: addNumbers(before, numbers) });
+      const span = spans.get(key) ?? { scope, grain, start, parts: [] };
+      span.parts.push(numbers);
+      spans.set(key, span);
     }
   };
   for (const { trigger, project, at, numbers } of tallies) {
@@ -168,7 +187,7 @@ function sumUp(tallies: readonly Tally[], events: readonly EventTally[]): readon
     add(projectScope(project), at, { ...NOTHING, events: count });
     add(EVERYTHING, at, { ...NOTHING, events: count });
   }
-  return [...spans.values()];
+  return Array.from(spans.values(), ({ parts, ...span }) => ({ ...span, numbers: sumOf(parts) }));
 }
 
 async function writeStats(tx: Transaction, spans: readonly Span[]): Promise<void> {

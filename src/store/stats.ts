@@ -1,16 +1,7 @@
 /** Delivery statistics, read: spans that were folded, and the tallies that were not yet. */
 import { sql } from 'drizzle-orm';
 import { parseHistogram } from '../domain/histogram.ts';
-import {
-  addNumbers,
-  NOTHING,
-  type Numbers,
-  SPANS,
-  type StatsWindow,
-  spanOf,
-  spansOf,
-  sumOf,
-} from '../domain/stats.ts';
+import { NOTHING, type Numbers, SPANS, type StatsWindow, spanOf, spansOf, sumOf } from '../domain/stats.ts';
 import { arrayOf, uuidArray } from './arrays.ts';
 import type { Database, Executor, Transaction } from './database.ts';
 import { readClock } from './events.ts';
@@ -18,7 +9,7 @@ import {
   EVERYTHING,
   foldTallies,
   projectScope,
-  TALLY_COLUMNS,
+  selectTallies,
   type TallyRow,
   toTally,
   triggerScope,
@@ -40,7 +31,7 @@ export interface DeliveryStats {
 }
 
 /** Tallies read beside the folded spans; where there are more, they are folded first. */
-const MAX_TALLIES = 2000;
+const MAX_TALLIES = 10_000;
 /** Transactions in which a reader folds: it must not wait for what piled up while no worker ran. */
 const FOLD_ROUNDS = 2;
 
@@ -65,11 +56,8 @@ export async function readStats(
         await readEventTallies(tx, scopes, since),
       ];
       return scopes.map((scope) => {
-        const spans = new Map(starts.map((start) => [start, NOTHING]));
-        const add = (at: number, numbers: Numbers): void => {
-          const start = spanOf(at, grain);
-          spans.set(start, addNumbers(spans.get(start) ?? NOTHING, numbers));
-        };
+        const spans = new Map(starts.map((start): [number, Numbers[]] => [start, []]));
+        const add = (at: number, numbers: Numbers): void => void spans.get(spanOf(at, grain))?.push(numbers);
         const names = new Set(namesOf(scope));
         for (const row of folded) if (names.has(row.scope)) add(row.start, row.numbers);
         for (const tally of tallies) {
@@ -87,8 +75,12 @@ export async function readStats(
   );
 }
 
-function toStats(starts: readonly number[], spans: ReadonlyMap<number, Numbers>, now: Date): DeliveryStats {
-  const shown = starts.map((start) => ({ from: new Date(start), numbers: spans.get(start) ?? NOTHING }));
+function toStats(
+  starts: readonly number[],
+  spans: ReadonlyMap<number, readonly Numbers[]>,
+  now: Date,
+): DeliveryStats {
+  const shown = starts.map((start) => ({ from: new Date(start), numbers: sumOf(spans.get(start) ?? []) }));
   return {
     from: new Date(starts[0] ?? 0),
     to: now,
@@ -160,10 +152,12 @@ function conditions(scopes: readonly StatsScope[]) {
 
 async function readTallies(tx: Executor, scopes: readonly StatsScope[], since: Date) {
   const { all, projects, ids } = conditions(scopes);
-  const rows = await tx.execute<TallyRow>(sql`
-    select ${TALLY_COLUMNS} from herald.tallies x join herald.triggers t on t.id = x.trigger_id
-      where (${all} or t.project = any(${projects}) or t.id = any(${ids}::uuid[]))
-        and x.at >= ${since.toISOString()}`);
+  const rows = await tx.execute<TallyRow>(
+    selectTallies(
+      sql`(select * from herald.tallies l where l.at >= ${since.toISOString()})`,
+      sql`(${all} or t.project = any(${projects}) or t.id = any(${ids}::uuid[]))`,
+    ),
+  );
   return rows.map(toTally);
 }
 

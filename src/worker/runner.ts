@@ -6,9 +6,10 @@ import type { Announcements } from '../store/announcements.ts';
 import { type Database, type DatabaseAddress, describeError, openWorkerPool } from '../store/database.ts';
 import { findOrphans, handBackJobs, rescueJobs, type Suspect } from '../store/rescue.ts';
 import { prune } from '../store/retention.ts';
-import { foldTallies } from '../store/stats-fold.ts';
+import { FOLD_INTERVAL_MS, foldTallies } from '../store/stats-fold.ts';
 import { adoptStrays, callStrays, releaseStrays, type StrayCursor } from '../store/strays.ts';
 import { readNextDue } from '../store/workers.ts';
+import { every } from './chores.ts';
 import { createHeart } from './heart.ts';
 import { type Queue, runQueue } from './queue.ts';
 import { createSuspectLane } from './suspects.ts';
@@ -35,13 +36,14 @@ const QUEUE_CONNECTIONS = 4;
 const RESTART_DELAY_MS = 250;
 /** While the database is away: it must be used within seconds of its return. */
 const MAX_RESTART_DELAY_MS = 1000;
-const CHECK_INTERVAL_MS = 1000;
+const CHECK_INTERVAL_MS = 500;
 const STRAYS_INTERVAL_MS = 30_000;
 const PRUNE_INTERVAL_MS = 60_000;
-/** Statistics read what is not folded yet row by row: some thousands of them between two folds. */
-const FOLD_INTERVAL_MS = 5000;
-/** A queue that neither fetches nor listens for this long, while the heart beats, does not recover by itself. */
-const MAX_IDLE_MS = 5000;
+/**
+ * A queue that neither fetches nor listens for this long, while the heart beats, does not recover by itself. It fetches
+ * every 2 s where there is nothing to do; and what a restart of the database left must be at work again within 5 s.
+ */
+const MAX_IDLE_MS = 3000;
 /**
  * For this long after a connection of the queue broke, jobs are looked for that are locked in its name and that it does
  * not know of: the answer to a fetch, or the write-off of a finished job, went down with the connection.
@@ -236,23 +238,6 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       // Beats to the end, or peers would take over what is still in flight.
       await heart.stop();
       await pool.end();
-    },
-  };
-}
-
-function every(intervalMs: number, log: Log, work: () => Promise<void>): { stop(): Promise<void> } {
-  let running: Promise<void> | null = null;
-  const timer = setInterval(() => {
-    running ??= work()
-      .catch((error: unknown) => log('debug', 'a chore failed', { error: describeError(error) }))
-      .finally(() => {
-        running = null;
-      });
-  }, intervalMs);
-  return {
-    stop: async () => {
-      clearInterval(timer);
-      await running;
     },
   };
 }

@@ -101,23 +101,23 @@ const COLUMNS: readonly Column<InvocationRow>[] = [
   { name: 'Status', width: '8.5rem', cell: ({ status }) => <Status of={status} /> },
   {
     name: 'Trigger',
-    width: 'minmax(8rem, 1.2fr)',
+    width: 'minmax(8rem, 1fr)',
     cell: (row) => (
       <Link to={linkOf(row)} class="row-link">
         {row.triggerName}
       </Link>
     ),
   },
-  { name: 'Event type', width: 'minmax(7rem, 1fr)', when: 'wide', cell: ({ event }) => event.type },
-  { name: 'Last answer', width: 'minmax(9rem, 1.6fr)', cell: (row) => <LastAnswer row={row} /> },
+  { name: 'Event type', width: 'minmax(7rem, 0.8fr)', when: 'wide', cell: ({ event }) => event.type },
+  { name: 'Last answer', width: 'minmax(9rem, 2fr)', cell: (row) => <LastAnswer row={row} /> },
   {
     name: 'Attempts',
-    width: '5.5rem',
+    width: '5rem',
     when: 'wide',
     align: 'end',
     cell: ({ attemptCount, maxAttempts }) => `${attemptCount} of ${maxAttempts}`,
   },
-  { name: 'Created', width: '7.5rem', align: 'end', cell: ({ createdAt }) => <Ago at={createdAt} /> },
+  { name: 'Created', width: '6rem', align: 'end', cell: ({ createdAt }) => <Ago at={createdAt} /> },
 ];
 
 function LastAnswer({ row: { status, nextAttemptAt, lastAttempt } }: { readonly row: InvocationRow }) {
