@@ -3,13 +3,14 @@
  * touches, so recording never waits; one process at a time folds those rows into spans of minutes and hours, of which
  * there are a few hundred for each trigger and project, whatever the number of deliveries.
  */
-import { type SQL, sql } from 'drizzle-orm';
-import { addHistograms, formatHistogram, histogramOf, parseHistogram } from '../domain/histogram.ts';
+import { sql } from 'drizzle-orm';
+import { addHistograms, formatHistogram, parseHistogram } from '../domain/histogram.ts';
 import { GRAINS, NOTHING, type Numbers, SPANS, spanOf, sumOf } from '../domain/stats.ts';
 import { arrayOf } from './arrays.ts';
 import { type Database, inTransaction, type Transaction } from './database.ts';
+import { selectTallies, type Tally, type TallyRow, toTally } from './tallies.ts';
 
-/** Statistics read what is not folded yet row by row: some thousands of rows come between two folds. */
+/** Whoever reads statistics adds up what is not folded yet: some thousands of rows come between two folds. */
 export const FOLD_INTERVAL_MS = 5000;
 /** Rows of tallies that one transaction folds. */
 const FOLD_ROWS = 5000;
@@ -43,72 +44,19 @@ async function foldSome(tx: Transaction): Promise<number> {
   const events = await takeEventTallies(tx);
   if (tallies.length + events.length === 0) return 0;
   await writeStats(tx, sumUp(tallies, events));
-  return Math.max(tallies.length, events.length);
+  return Math.max(rowsOf(tallies), rowsOf(events));
 }
 
-/** What happened to the invocations of a trigger within a minute. */
-export interface Tally {
-  readonly trigger: string;
-  readonly project: string;
-  /** Epoch milliseconds. */
-  readonly at: number;
-  readonly numbers: Numbers;
-}
+/** Each stands for several rows, of a minute. */
+const rowsOf = (taken: readonly { readonly rows: number }[]): number =>
+  taken.reduce((sum, { rows }) => sum + rows, 0);
 
-interface EventTally {
+interface EventTally extends Record<string, unknown> {
   readonly project: string;
   readonly at: number;
   readonly count: number;
-}
-
-export interface TallyRow extends Record<string, unknown> {
-  readonly trigger: string;
-  readonly project: string;
-  readonly at: number;
-  readonly events: number;
-  readonly attempts: number;
-  readonly attemptsFailed: number;
-  readonly retries: number;
-  readonly succeeded: number;
-  readonly failed: number;
-  /** An array for each transaction. */
-  readonly durations: readonly (readonly number[])[] | null;
-  readonly latencies: readonly (readonly number[])[] | null;
-}
-
-/**
- * Rows of herald.tallies, those of a trigger and minute as one; what is added up here the process need not: row by row
- * that took it half a second, in which nothing was delivered, for five seconds of 200 deliveries a second.
- */
-export const selectTallies = (rows: SQL, where: SQL): SQL => sql`
-  select
-      t.id as trigger, t.project, extract(epoch from x.minute)::float8 * 1000 as at, x.events, x.attempts,
-      x.attempts_failed as "attemptsFailed", x.retries, x.succeeded, x.failed, x.durations, x.latencies
-    from (
-      select
-          y.trigger_id, date_trunc('minute', y.at) as minute, sum(y.events)::float8 as events,
-          sum(y.attempts)::float8 as attempts, sum(y.attempts_failed)::float8 as attempts_failed,
-          sum(y.retries)::float8 as retries, sum(y.succeeded)::float8 as succeeded, sum(y.failed)::float8 as failed,
-          json_agg(y.durations) filter (where y.durations is not null) as durations,
-          json_agg(y.latencies) filter (where y.latencies is not null) as latencies
-        from ${rows} y
-        group by 1, 2
-    ) x
-    join herald.triggers t on t.id = x.trigger_id
-    where ${where}`;
-
-export function toTally({ trigger, project, at, durations, latencies, ...counts }: TallyRow): Tally {
-  const { events, attempts, attemptsFailed, retries, succeeded, failed } = counts;
-  return {
-    trigger,
-    project,
-    at,
-    numbers: {
-      ...{ events, attempts, attemptsFailed, retries, succeeded, failed },
-      durations: histogramOf(durations?.flat() ?? []),
-      latencies: histogramOf(latencies?.flat() ?? []),
-    },
-  };
+  /** How many rows of herald.event_tallies that was. */
+  readonly rows: number;
 }
 
 async function takeTallies(tx: Transaction): Promise<readonly Tally[]> {
@@ -133,7 +81,7 @@ async function takeTallies(tx: Transaction): Promise<readonly Tally[]> {
 }
 
 async function takeEventTallies(tx: Transaction): Promise<readonly EventTally[]> {
-  const rows = await tx.execute<{ project: string; at: number; count: number }>(sql`
+  return tx.execute<EventTally>(sql`
     with taken as materialized (
       delete from herald.event_tallies x
         where x.ctid = any(array(select l.ctid from herald.event_tallies l limit ${FOLD_ROWS}))
@@ -149,10 +97,11 @@ async function takeEventTallies(tx: Transaction): Promise<readonly EventTally[]>
       select x.project, x.type, date_trunc('hour', x.at), sum(x.count) from taken x group by 1, 2, 3
       on conflict (project, type, hour) do update set count = h.count + excluded.count
     )
-    select x.project, extract(epoch from x.at)::float8 * 1000 as at, sum(x.count)::int as count
+    select
+        x.project, extract(epoch from x.at)::float8 * 1000 as at, sum(x.count)::int as count,
+        count(*)::int as rows
       from taken x
       group by 1, 2`);
-  return rows;
 }
 
 /** A row of herald.stats. */

@@ -5,15 +5,8 @@ import { NOTHING, type Numbers, SPANS, type StatsWindow, spanOf, spansOf, sumOf 
 import { arrayOf, uuidArray } from './arrays.ts';
 import type { Database, Executor, Transaction } from './database.ts';
 import { readClock } from './events.ts';
-import {
-  EVERYTHING,
-  foldTallies,
-  projectScope,
-  selectTallies,
-  type TallyRow,
-  toTally,
-  triggerScope,
-} from './stats-fold.ts';
+import { EVERYTHING, foldTallies, projectScope, triggerScope } from './stats-fold.ts';
+import { selectTallies, type TallyRow, toTally } from './tallies.ts';
 
 /** What statistics are about. */
 export type StatsScope =

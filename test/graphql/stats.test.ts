@@ -106,6 +106,19 @@ describe('statistics', () => {
     expect(await stats({ project: 'one' })).toMatchObject({ eventsQueued: 3, attempts: 3 });
   });
 
+  test('are folded to the end, however many rows there are for one trigger, project and minute', async () => {
+    const { id } = await createTrigger(door, { name: 'many', project: 'many', type: 'stats.many' });
+    await door.sql`
+      insert into herald.tallies (trigger_id, attempts, durations) select ${id}, 1, '{5}' from generate_series(1, 12000)`;
+    await door.sql`
+      insert into herald.event_tallies (project, type, at, count)
+        select 'many', 'stats.many', now(), 1 from generate_series(1, 12000)`;
+    await foldTallies(door.db);
+    expect(await door.sql`select from herald.tallies`).toHaveLength(0);
+    expect(await door.sql`select from herald.event_tallies`).toHaveLength(0);
+    expect(await stats({ project: 'many' })).toMatchObject({ attempts: 12_000, eventsQueued: 12_000 });
+  });
+
   test('have as many buckets as the window has spans', async () => {
     const counts = { LAST_HOUR: 60, LAST_24_HOURS: 96, LAST_7_DAYS: 84, LAST_30_DAYS: 120 };
     for (const [window, count] of Object.entries(counts)) {
