@@ -36,8 +36,11 @@ const note = (on: Pick<Database, 'execute'>, text: string) =>
 const asleep = (text: string) =>
   until(
     async () =>
-      (await direct`select from pg_stat_activity where query like ${`%${text}%`} and wait_event = 'PgSleep'`)
-        .length > 0,
+      (
+        await direct`
+          select from pg_stat_activity
+            where datname = current_database() and query like ${`%${text}%`} and wait_event = 'PgSleep'`
+      ).length > 0,
     'the statement',
   );
 
@@ -46,10 +49,11 @@ test('a transaction whose connection breaks fails, the process lives, and the ne
     const failing = expect(
       db.transaction(async (tx) => {
         await note(tx, how);
-        await tx.execute(sql`select pg_sleep(20)`);
+        // Named, as the server goes on with the one of the connection that was cut.
+        await tx.execute(sql`select pg_sleep(20) as ${sql.identifier(how)}`);
       }),
     ).rejects.toThrow();
-    await asleep('pg_sleep(20)');
+    await asleep(how);
     if (how === 'CUT') proxy.cut();
     else await direct`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'pool'`;
     await failing;
@@ -65,7 +69,14 @@ test('what a transaction asks for after its connection broke is done nowhere', a
     await held.promise;
     await note(tx, 'second');
   });
-  await until(async () => (await direct`select from pg_locks where mode = 'RowExclusiveLock'`).length > 0);
+  await until(
+    async () =>
+      (
+        await direct`
+          select from pg_locks l join pg_database d on d.oid = l.database
+            where d.datname = current_database() and l.relation = 'notes'::regclass and l.mode = 'RowExclusiveLock'`
+      ).length > 0,
+  );
   proxy.cut();
   await until(() => proxy.count() === 0, 'the end of the connection');
   const others = Promise.all(Array.from({ length: 20 }, (_, n) => note(db, `other ${n}`)));
