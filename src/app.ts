@@ -1,12 +1,11 @@
 /** The wiring, the only place that knows every room. `startApp(config)` is what main, tests and embedders call. */
-import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { openAccess } from './access.ts';
 import { createDeliver } from './actions/deliver-invocation.ts';
 import { createMoves } from './actions/move-invocations.ts';
 import { createQueue } from './actions/queue-event.ts';
 import type { Config } from './config.ts';
-import { readAdminToken, readEncryptionKeys } from './data-dir.ts';
+import { readAdminToken } from './data-dir.ts';
 import { within } from './deadline.ts';
 import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
@@ -17,6 +16,7 @@ import type { Doors } from './http/routes.ts';
 import { type HttpServer, startServer } from './http/server.ts';
 import { createAwaitAnswer } from './http/synchronous.ts';
 import type { Log } from './log.ts';
+import { closeAll, type Opened, openPostgres, openSecrets } from './opening.ts';
 import { listenForAnnouncements } from './store/announcements.ts';
 import { type ChangeFeed, createChangeFeed } from './store/changes.ts';
 import {
@@ -26,15 +26,13 @@ import {
   isPassing,
   openClient,
   openDatabase,
-  parseDatabaseUrl,
   ping,
   rootOf,
   sqlState,
 } from './store/database.ts';
-import { startEmbedded } from './store/embedded.ts';
 import { type Installation, readInstallation } from './store/installation.ts';
 import { migrate } from './store/migrate.ts';
-import { createSecretBox, type SecretBox } from './store/secrets.ts';
+import type { SecretBox } from './store/secrets.ts';
 import { FOLD_INTERVAL_MS, foldTallies } from './store/stats-fold.ts';
 import { VERSION } from './version.ts';
 import { readAuthorities } from './webhook/authorities.ts';
@@ -79,9 +77,6 @@ export async function startApp(config: Config, log: Log): Promise<App> {
     }
   }
 }
-
-/** What to close, in the order it was opened. */
-export type Opened = { readonly what: string; readonly close: () => Promise<unknown> | unknown }[];
 
 async function start(config: Config, log: Log, opened: Opened): Promise<App> {
   const adminToken =
@@ -140,37 +135,6 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
       await closeAll(opened, log);
     },
   };
-}
-
-/** The keys of the configuration, or those of the data directory. */
-export async function openSecrets({ encryptionKeys, dataDir }: Config): Promise<SecretBox> {
-  const [first, ...others] = encryptionKeys;
-  return createSecretBox(first === undefined ? await readEncryptionKeys(dataDir) : [first, ...others]);
-}
-
-interface OpenedPostgres {
-  readonly address: DatabaseAddress;
-  readonly at: string;
-  readonly broken: Promise<string>;
-}
-
-export async function openPostgres(config: Config, log: Log, opened: Opened): Promise<OpenedPostgres> {
-  if (config.databaseUrl !== null) {
-    // Without the password, which stands before the @.
-    const at = config.databaseUrl.replace(/^.*?:\/\/(?:[^/]*@)?/, '').replace(/\?.*$/, '');
-    return { address: parseDatabaseUrl(config.databaseUrl), at, broken: new Promise(() => {}) };
-  }
-  const server = await startEmbedded({
-    dataDir: config.dataDir,
-    log: (line) => log('debug', `postgres: ${line}`),
-  });
-  opened.push({ what: 'embedded Postgres', close: () => server.stop() });
-  const broken = server.exited.then(({ expected, detail }) =>
-    expected ? new Promise<string>(() => {}) : `the embedded Postgres ended by itself: ${detail}`,
-  );
-  const { host, user, database } = server.connection;
-  const at = `${join(server.dataDir, 'postgres')}  (psql -h ${host} -U ${user} ${database})`;
-  return { address: server.connection, at, broken };
 }
 
 async function startDelivering(
@@ -270,17 +234,6 @@ async function startApi(parts: ApiParts): Promise<Api> {
       await sockets.close();
     },
   };
-}
-
-/** Closes in reverse order; one that fails does not keep the others open. */
-export async function closeAll(opened: Opened, log: Log): Promise<void> {
-  for (const { what, close } of opened.splice(0).reverse()) {
-    try {
-      await close();
-    } catch (error) {
-      log('warn', `closing failed: ${what}`, { error: String(error) });
-    }
-  }
 }
 
 function unreachable(config: Config, error: unknown): unknown {

@@ -1,8 +1,8 @@
 /** Opens the database, leaves every secret in it encrypted with the first key, and closes it. */
 import { type Reencrypted, reencryptSecrets } from './actions/reencrypt-secrets.ts';
-import { closeAll, type Opened, openPostgres, openSecrets } from './app.ts';
 import type { Config } from './config.ts';
 import type { Log } from './log.ts';
+import { closeAll, type Opened, openPostgres, openSecrets } from './opening.ts';
 import { openDatabase } from './store/database.ts';
 import { readInstallation } from './store/installation.ts';
 import { migrate } from './store/migrate.ts';
