@@ -1,7 +1,7 @@
 /** API keys: found by what a caller shows, listed, made and revoked. */
 import { and, count, desc, eq, gt, inArray, isNull, or, sql } from 'drizzle-orm';
 import type postgres from 'postgres';
-import { uuidArray } from './arrays.ts';
+import { idArray } from './arrays.ts';
 import type { Database, Executor, Transaction } from './database.ts';
 import { apiKeys } from './schema.ts';
 
@@ -32,7 +32,7 @@ export async function findWorkingIds(db: Executor, ids: readonly string[]): Prom
   const rows = await db
     .select({ id: apiKeys.id })
     .from(apiKeys)
-    .where(and(sql`${apiKeys.id} = any(${sql.param(uuidArray(ids))}::uuid[])`, working));
+    .where(and(sql`${apiKeys.id} = any(${sql.param(idArray(ids))}::uuid[])`, working));
   return new Set(rows.map(({ id }) => id));
 }
 

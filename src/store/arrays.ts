@@ -18,7 +18,7 @@ export function arrayOf<Item>(
 }
 
 /** A literal of ids, which need no quotes. */
-export function uuidArray(ids: readonly string[]): string {
+export function idArray(ids: readonly string[]): string {
   return `{${ids.join(',')}}`;
 }
 

@@ -1,6 +1,6 @@
 /** Attempts, read for the timeline. */
 import { asc, sql } from 'drizzle-orm';
-import { uuidArray } from './arrays.ts';
+import { idArray } from './arrays.ts';
 import type { Executor } from './database.ts';
 import { type CappedCount, countRowsOf, type Page, type PageArgs, readPages, type Sort } from './pages.ts';
 import { attempts } from './schema.ts';
@@ -30,7 +30,7 @@ export async function findAttempts(
   db: Executor,
   wanted: readonly { readonly invocationId: string; readonly number: number }[],
 ): Promise<readonly AttemptRow[]> {
-  const ids = uuidArray(wanted.map(({ invocationId }) => invocationId));
+  const ids = idArray(wanted.map(({ invocationId }) => invocationId));
   const numbers = `{${wanted.map(({ number }) => number).join(',')}}`;
   return db
     .select()

@@ -14,7 +14,7 @@ import {
   parsePosition,
   withTransaction,
 } from '../domain/position.ts';
-import { uuidArray } from './arrays.ts';
+import { idArray } from './arrays.ts';
 import type { Database, Executor, Transaction } from './database.ts';
 
 /** What happened to a trigger. */
@@ -257,7 +257,7 @@ interface Subject {
 
 async function readSubjects(db: Database, ids: readonly string[]): Promise<ReadonlyMap<string, Subject>> {
   if (ids.length === 0) return new Map();
-  const rows = await db.$client.unsafe<Subject[]>(READ_SUBJECTS, [uuidArray(ids)], { prepare: true });
+  const rows = await db.$client.unsafe<Subject[]>(READ_SUBJECTS, [idArray(ids)], { prepare: true });
   return new Map(rows.map((row) => [row.id, row]));
 }
 

@@ -2,7 +2,7 @@
 import { and, eq, gte, inArray, lt, or, type SQL, sql } from 'drizzle-orm';
 import type { EventStatus, InvocationCounts, NewEvent } from '../domain/event.ts';
 import { FINAL_STATES } from '../domain/invocation.ts';
-import { uuidArray } from './arrays.ts';
+import { idArray } from './arrays.ts';
 import { type Database, type Executor, inTransaction } from './database.ts';
 import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
 import { type auditLog, events, invocations } from './schema.ts';
@@ -91,7 +91,7 @@ export async function findEvents(db: Executor, ids: readonly string[]): Promise<
   return db
     .select()
     .from(events)
-    .where(sql`${events.id} = any(${sql.param(uuidArray(ids))}::uuid[])`);
+    .where(sql`${events.id} = any(${sql.param(idArray(ids))}::uuid[])`);
 }
 
 export interface EventFilter {
@@ -151,7 +151,7 @@ export async function readProgress(
       finishedAt: sql<Date | null>`max(${invocations.finishedAt})`.mapWith(invocations.finishedAt),
     })
     .from(invocations)
-    .where(sql`${invocations.eventId} = any(${sql.param(uuidArray(eventIds))}::uuid[])`)
+    .where(sql`${invocations.eventId} = any(${sql.param(idArray(eventIds))}::uuid[])`)
     .groupBy(invocations.eventId);
   return rows.map((row) => ({ ...row, finishedAt: row.pending + row.running > 0 ? null : row.finishedAt }));
 }

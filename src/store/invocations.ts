@@ -3,7 +3,7 @@ import { and, eq, gte, inArray, lte, or, type SQL, sql } from 'drizzle-orm';
 import type { AttemptErrorCode } from '../domain/attempt.ts';
 import type { FailureReason, InvocationStatus } from '../domain/invocation.ts';
 import type { TriggerStatus } from '../domain/trigger.ts';
-import { uuidArray } from './arrays.ts';
+import { idArray } from './arrays.ts';
 import type { Database, Executor } from './database.ts';
 import { type DateRange, within } from './events.ts';
 import {
@@ -45,7 +45,7 @@ export async function loadDeliveries(
   db: Database,
   ids: readonly string[],
 ): Promise<readonly (Delivery | null)[]> {
-  const rows = await db.$client.unsafe<Delivery[]>(LOAD_DELIVERIES, [uuidArray(ids)], { prepare: true });
+  const rows = await db.$client.unsafe<Delivery[]>(LOAD_DELIVERIES, [idArray(ids)], { prepare: true });
   const byId = new Map(rows.map((row) => [row.id, row]));
   return ids.map((id) => byId.get(id) ?? null);
 }
@@ -72,7 +72,7 @@ export async function findInvocations(
   return db
     .select()
     .from(invocations)
-    .where(sql`${invocations.id} = any(${sql.param(uuidArray(ids))}::uuid[])`);
+    .where(sql`${invocations.id} = any(${sql.param(idArray(ids))}::uuid[])`);
 }
 
 export interface InvocationFilter {

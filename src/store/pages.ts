@@ -5,7 +5,7 @@
 import { and, asc, desc, getTableColumns, type SQL, sql } from 'drizzle-orm';
 import type { AnyPgColumn, PgTable } from 'drizzle-orm/pg-core';
 import { AppError } from '../domain/errors.ts';
-import { uuidArray } from './arrays.ts';
+import { idArray } from './arrays.ts';
 import type { Executor } from './database.ts';
 
 /** Rows of a page where the caller does not say, and at most. */
@@ -86,7 +86,7 @@ export async function readPages<T extends PagedTable>(
       parent: sql<string>`parent.id`,
       page: { row: page.row as never, sortValue: page.sortValue as never },
     })
-    .from(sql`unnest(${sql.param(uuidArray(parents.ids))}::uuid[]) as parent(id)`)
+    .from(sql`unnest(${sql.param(idArray(parents.ids))}::uuid[]) as parent(id)`)
     .innerJoinLateral(page, sql`true`)) as unknown as { parent: string; page: PageRow<T> }[];
   const byParent = Map.groupBy(rows, ({ parent }) => parent);
   return parents.ids.map((id) =>
@@ -125,7 +125,7 @@ export async function countRowsOf(
     .limit(COUNT_CAP + 1);
   const rows = await db.execute<{ id: string; count: number }>(sql`
     select parent.id, (select count(*)::int from ${some} counted) as count
-      from unnest(${uuidArray(parents.ids)}::uuid[]) as parent(id)`);
+      from unnest(${idArray(parents.ids)}::uuid[]) as parent(id)`);
   const byParent = new Map(rows.map(({ id, count }) => [id, count]));
   return parents.ids.map((id) => {
     const count = byParent.get(id) ?? 0;

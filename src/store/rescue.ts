@@ -8,6 +8,7 @@
  * that the next death proves it guilty.
  */
 import { sql } from 'drizzle-orm';
+import { idArray } from './arrays.ts';
 import type { Database } from './database.ts';
 import { LOCK_NAME } from './workers.ts';
 
@@ -205,7 +206,7 @@ export async function handBackJobs(
       select j.id, j.key is null as replaced, (j.payload ->> 'invocation')::uuid as invocation_id
         from graphile_worker._private_jobs j
         where j.locked_by = ${poolId} and j.locked_at <= now() - ${minAgeMs} * interval '1 millisecond'
-          and j.id <> all(${sql.param(`{${kept.join(',')}}`)}::bigint[])
+          and j.id <> all(${sql.param(idArray(kept))}::bigint[])
         for update skip locked
     ),
     -- Their successors do the work; only their write-off can have been lost.

@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm';
 import { parseHistogram } from '../domain/histogram.ts';
 import { NOTHING, type Numbers, SPANS, type StatsWindow, spanOf, spansOf, sumOf } from '../domain/stats.ts';
-import { arrayOf, uuidArray } from './arrays.ts';
+import { arrayOf, idArray } from './arrays.ts';
 import type { Database, Executor, Transaction } from './database.ts';
 import { readClock } from './events.ts';
 import { EVERYTHING, foldTallies, projectScope, triggerScope } from './stats-fold.ts';
@@ -140,7 +140,7 @@ function conditions(scopes: readonly StatsScope[]) {
   const all = scopes.some(({ kind }) => kind === 'ALL');
   const projects = scopes.flatMap((scope) => (scope.kind === 'PROJECTS' ? scope.projects : []));
   const ids = scopes.flatMap((scope) => (scope.kind === 'TRIGGER' ? [scope.id] : []));
-  return { all, projects: sql`${arrayOf(projects, (name) => name)}::text[]`, ids: uuidArray(ids) };
+  return { all, projects: sql`${arrayOf(projects, (name) => name)}::text[]`, ids: idArray(ids) };
 }
 
 async function readTallies(tx: Executor, scopes: readonly StatsScope[], since: Date) {

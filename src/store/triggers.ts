@@ -1,7 +1,7 @@
 /** Triggers and their signing keys. */
 import { and, asc, eq, ilike, inArray, isNull, or, type SQL, sql } from 'drizzle-orm';
 import type { TriggerStatus } from '../domain/trigger.ts';
-import { uuidArray } from './arrays.ts';
+import { idArray } from './arrays.ts';
 import { recordTriggerChange, type TriggerChange } from './change-log.ts';
 import type { Executor, Transaction } from './database.ts';
 import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
@@ -76,7 +76,7 @@ export async function findTriggers(db: Executor, ids: readonly string[]): Promis
   return db
     .select()
     .from(triggers)
-    .where(sql`${triggers.id} = any(${sql.param(uuidArray(ids))}::uuid[])`);
+    .where(sql`${triggers.id} = any(${sql.param(idArray(ids))}::uuid[])`);
 }
 
 export async function findTriggerByName(

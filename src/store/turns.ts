@@ -5,7 +5,7 @@
  * dies keeps nothing for longer than its attempts could have lasted.
  */
 import { sql } from 'drizzle-orm';
-import { uuidArray } from './arrays.ts';
+import { idArray } from './arrays.ts';
 import { type Database, type Executor, inTransaction, type Transaction } from './database.ts';
 
 /** A delivery that asks for its turn. */
@@ -24,7 +24,7 @@ export async function lockPaces(tx: Transaction, triggerIds: readonly string[]):
   await tx.execute(sql`
     insert into herald.paces (trigger_id)
     select t.id from herald.triggers t
-      where t.id = any(${uuidArray(triggerIds)}::uuid[])
+      where t.id = any(${idArray(triggerIds)}::uuid[])
         and (t.max_concurrency is not null or t.max_per_minute is not null)
       order by t.id
     on conflict (trigger_id) do update set trigger_id = excluded.trigger_id`);
@@ -96,7 +96,7 @@ export async function takeTurns(db: Database, batch: readonly Waiter[]): Promise
 
 /** Gives turns back whose attempts have ended, and clears away some that expired. */
 export async function giveTurnsBack(db: Executor, batch: readonly Waiter[]): Promise<void> {
-  const ids = uuidArray(batch.map(({ invocationId }) => invocationId));
+  const ids = idArray(batch.map(({ invocationId }) => invocationId));
   await db.execute(sql`
     delete from herald.turns u
       where u.invocation_id = any(${ids}::uuid[])

@@ -5,7 +5,7 @@
  * length. A called job carries `turn`, by which a process learns that the trigger has a line.
  */
 import { sql } from 'drizzle-orm';
-import { uuidArray } from './arrays.ts';
+import { idArray } from './arrays.ts';
 import { type Database, type Executor, inTransaction } from './database.ts';
 import { lockPaces, TURN_MARGIN_SECONDS, type Waiter } from './turns.ts';
 
@@ -65,7 +65,7 @@ export async function sweepIntoLine(db: Executor, triggerIds: readonly string[])
         from front f
         join herald.invocations i on i.id = f.invocation_id
         join graphile_worker._private_jobs j on j.id = f.id
-        where i.trigger_id = any(${uuidArray(triggerIds)}::uuid[])
+        where i.trigger_id = any(${idArray(triggerIds)}::uuid[])
           and j.is_available and j.run_at <= now()
         for update of j skip locked
     ),
