@@ -68,13 +68,14 @@ test('maxPerMinute spaces attempts evenly over both processes and plans no job a
   await using sql = openSql(database);
   const type = newType();
   const { id } = await createTrigger(app, { type, url: receiver.url, maxPerMinute: 600 });
-  const writes = async () => {
-    const [row] =
-      await sql`select n_tup_ins + n_tup_upd as count from pg_stat_user_tables where relname = '_private_jobs'`;
-    return Number(row?.count);
-  };
+  // Counted by a trigger: Postgres' own statistics come late, and another test's would count here.
+  await sql.unsafe(`
+    create sequence herald.job_writes minvalue 0;
+    create function herald.count_job_write() returns trigger language plpgsql as
+      $$ begin perform nextval('herald.job_writes'); return null; end $$;
+    create trigger count_job_write after insert or update on graphile_worker._private_jobs
+      for each row execute function herald.count_job_write()`);
   await queue(type, 40);
-  const before = await writes();
   const deliveries = await receiver.received(40, 20_000);
   const at = deliveries.map((delivery) => delivery.at);
   // 40 attempts 100 ms apart take 3.9 s; the first may find the last moment's tolerance.
@@ -84,7 +85,9 @@ test('maxPerMinute spaces attempts evenly over both processes and plans no job a
     expect(within).toBeLessThanOrEqual(12);
   }
   await until(async () => (await statuses(id)).SUCCEEDED === 40, 'all to succeed');
-  expect((await writes()) - before).toBeLessThan(40 * 7);
+  const [writes] = await sql`select last_value::int as count from herald.job_writes`;
+  await sql`drop function herald.count_job_write() cascade`;
+  expect(writes?.count).toBeLessThan(40 * 7);
 });
 
 test('a receiver that was down gets what it missed within its limit, and nothing fails that had retries left', async () => {
