@@ -1,12 +1,11 @@
 /** The wiring, the only place that knows every room. `startApp(config)` is what main, tests and embedders call. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { openAccess } from './access.ts';
-import { createDeliver } from './actions/deliver-invocation.ts';
 import { createMoves } from './actions/move-invocations.ts';
 import { createQueue } from './actions/queue-event.ts';
 import type { Config } from './config.ts';
 import { readAdminToken } from './data-dir.ts';
-import { within } from './deadline.ts';
+import type { DeliveryThread } from './delivery-thread.ts';
 import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
 import { createGraphiqlPage } from './graphql/graphiql.ts';
@@ -20,8 +19,6 @@ import { closeAll, type Opened, openPostgres, openSecrets } from './opening.ts';
 import { listenForAnnouncements } from './store/announcements.ts';
 import { type ChangeFeed, createChangeFeed } from './store/changes.ts';
 import {
-  BATCH_SETTINGS,
-  type DatabaseAddress,
   describeError,
   isPassing,
   openClient,
@@ -35,10 +32,7 @@ import { migrate } from './store/migrate.ts';
 import type { SecretBox } from './store/secrets.ts';
 import { FOLD_INTERVAL_MS, foldTallies } from './store/stats-fold.ts';
 import { VERSION } from './version.ts';
-import { readAuthorities } from './webhook/authorities.ts';
-import { createSender } from './webhook/send.ts';
 import { every } from './worker/chores.ts';
-import { startWorker } from './worker/runner.ts';
 
 export interface App {
   /** `http://127.0.0.1:4000`. */
@@ -47,27 +41,42 @@ export interface App {
   readonly adminToken: string | null;
   /** Where the database is, for people: a directory or a server. */
   readonly databaseAt: string;
-  /** Resolves, with the reason, when the app cannot go on: its embedded server has ended by itself. */
+  /** Resolves, with the reason, when the app cannot go on: its embedded server or its delivery thread has ended by itself. */
   readonly broken: Promise<string>;
   /** Lets what is under way end, for `shutdownSeconds` at most, and stops everything it started. */
   close(): Promise<void>;
 }
 
-/** Connections of each pool: statements are shared by many callers, so a few are plenty on any machine. */
+/** Connections of the pool: statements are shared by many callers, so a few are plenty on any machine. */
 const API_CONNECTIONS = 10;
-const WORKER_CONNECTIONS = 6;
 
 /** A database that is there but starting, or that goes away while we start, is waited for this long, in ms. */
 const DATABASE_WAIT_MS = 20_000;
 const RESTART_PAUSE_MS = 250;
 
-/** Starts what the configuration says. Errors: StartupError; whatever was started before it is stopped again. */
-export async function startApp(config: Config, log: Log): Promise<App> {
+/**
+ * Starts what the configuration says; what delivers, in `delivery`, or in this thread where that is null.
+ * Errors: StartupError; whatever was started before it is stopped again.
+ */
+export async function startApp(
+  config: Config,
+  log: Log,
+  delivery: DeliveryThread | null = null,
+): Promise<App> {
+  try {
+    return await startPatiently(config, log, delivery);
+  } catch (error) {
+    await delivery?.stop();
+    throw error;
+  }
+}
+
+async function startPatiently(config: Config, log: Log, delivery: DeliveryThread | null): Promise<App> {
   const giveUpAt = performance.now() + DATABASE_WAIT_MS;
   for (;;) {
     const opened: Opened = [];
     try {
-      return await start(config, log, opened);
+      return await start(config, log, opened, delivery);
     } catch (error) {
       await closeAll(opened, log);
       if (!isPassing(error)) throw error;
@@ -78,7 +87,12 @@ export async function startApp(config: Config, log: Log): Promise<App> {
   }
 }
 
-async function start(config: Config, log: Log, opened: Opened): Promise<App> {
+async function start(
+  config: Config,
+  log: Log,
+  opened: Opened,
+  delivery: DeliveryThread | null,
+): Promise<App> {
   const adminToken =
     config.auth === 'off' ? null : (config.adminToken ?? (await readAdminToken(config.dataDir)));
   const secrets = await openSecrets(config);
@@ -114,8 +128,12 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
     adminToken,
     listener,
   });
-  if (config.roles.has('worker')) {
-    await startDelivering(config, log, opened, address, announcements, secrets);
+  if (config.roles.has('worker') && delivery !== null) {
+    await delivery.start({ config, address });
+    opened.push({ what: 'delivery', close: () => delivery.stop() });
+  } else if (config.roles.has('worker')) {
+    const { startDelivering } = await import('./delivering.ts');
+    await startDelivering({ config, log, opened, address, announcements, secrets });
   } else {
     // Or statistics would grow slower with every event while no worker is there to fold them.
     const folding = every(FOLD_INTERVAL_MS, log, () => foldTallies(db));
@@ -126,7 +144,7 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
     url: http.url,
     adminToken,
     databaseAt: database.at,
-    broken: database.broken,
+    broken: Promise.race([database.broken, ...(delivery === null ? [] : [delivery.broken])]),
     async close() {
       http.drain();
       // First, so that subscribers go elsewhere instead of hearing that there is no more to come.
@@ -135,35 +153,6 @@ async function start(config: Config, log: Log, opened: Opened): Promise<App> {
       await closeAll(opened, log);
     },
   };
-}
-
-async function startDelivering(
-  config: Config,
-  log: Log,
-  opened: Opened,
-  address: DatabaseAddress,
-  announcements: Parameters<typeof startWorker>[0]['announcements'],
-  secrets: SecretBox,
-): Promise<void> {
-  const db = openDatabase(address, {
-    name: 'herald worker',
-    max: WORKER_CONNECTIONS,
-    settings: BATCH_SETTINGS,
-  });
-  opened.push({ what: 'worker database', close: () => db.$client.end({ timeout: 5 }) });
-  const sender = createSender({
-    policy: config.egress,
-    connectionsPerOrigin: config.concurrency,
-    proxy: config.egressProxy,
-    ca: config.egressCaFile === null ? [] : await readAuthorities(config.egressCaFile),
-  });
-  // Nothing is in flight any more, unless the worker was given up on: those attempts end with the process.
-  opened.push({ what: 'sender', close: () => within(1000, sender.close(), 'it is still busy after 1 s') });
-  const deliver = createDeliver({ db, secrets, sender, log, concurrency: config.concurrency });
-  const { concurrency, retentionDays, shutdownSeconds } = config;
-  const worker = await startWorker({ address, db, announcements, deliver, log, concurrency, retentionDays });
-  const late = `still busy after ${shutdownSeconds} s; its jobs are taken over`;
-  opened.push({ what: 'worker', close: () => within(shutdownSeconds * 1000, worker.stop(), late) });
 }
 
 interface ApiParts {

@@ -14,10 +14,14 @@ const canRunHerald = major >= 24 || (major === 23 && minor >= 6) || (major === 2
 // Name lookups run on libuv's threads, four by default: two slow names would make every receiver wait for its own.
 process.env.UV_THREADPOOL_SIZE ??= '32';
 
+// Kept beside the code, not in a shared temporary directory, where others could put theirs.
+const COMPILE_CACHE = fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url));
+
 if (canRunHerald) {
   delete process.env.HERALD_REEXEC;
-  // Kept beside the code, not in a shared temporary directory, where others could put theirs.
-  enableCompileCache?.(fileURLToPath(new URL('../node_modules/.cache/compile', import.meta.url)));
+  enableCompileCache?.(COMPILE_CACHE);
+  // Threads look here.
+  process.env.NODE_COMPILE_CACHE ??= COMPILE_CACHE;
   await import('./main.ts');
 } else {
   reexecute(fileURLToPath(new URL('../node_modules/.bin/node', import.meta.url)));

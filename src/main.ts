@@ -7,6 +7,7 @@ import type { CommandTable } from './commands/parse.ts';
 import { NO_READER, runCommandLine, type Surroundings } from './commands/run.ts';
 import { COMMANDS as BESIDE_STARTING } from './commands/table.ts';
 import { type Config, readConfig } from './config.ts';
+import { openDeliveryThread } from './delivery-thread.ts';
 import { describeEgress } from './domain/address.ts';
 import { VERSION } from './version.ts';
 
@@ -52,10 +53,11 @@ function surroundings(): Surroundings {
 async function start({ env }: CommandCall): Promise<ExitCode> {
   const config = readConfig(env);
   const stopping = stopOnSignals();
+  const delivery = config.roles.has('api') && config.roles.has('worker') ? openDeliveryThread() : null;
   // Not loaded by the other commands, which it would slow down.
   const [{ startApp }, { createLog }] = await Promise.all([import('./app.ts'), import('./log.ts')]);
   const log = createLog(config.logLevel);
-  const app = await startApp(config, log);
+  const app = await startApp(config, log, delivery);
   process.stdout.write(banner(config, app, performance.now()));
   // So that the console is made by the time that somebody follows the link.
   if (config.roles.has('api')) void fetch(app.url).catch(() => {});

@@ -1,0 +1,48 @@
+/** The wiring of a worker, in whichever thread: what delivers, and all that it opens for itself. */
+import { createDeliver } from './actions/deliver-invocation.ts';
+import type { Config } from './config.ts';
+import { within } from './deadline.ts';
+import type { Log } from './log.ts';
+import type { Opened } from './opening.ts';
+import type { Announcements } from './store/announcements.ts';
+import { BATCH_SETTINGS, type DatabaseAddress, openDatabase } from './store/database.ts';
+import type { SecretBox } from './store/secrets.ts';
+import { readAuthorities } from './webhook/authorities.ts';
+import { createSender } from './webhook/send.ts';
+import { startWorker } from './worker/runner.ts';
+
+export interface DeliveringParts {
+  readonly config: Config;
+  readonly log: Log;
+  /** Takes what has to be closed. */
+  readonly opened: Opened;
+  readonly address: DatabaseAddress;
+  readonly announcements: Announcements;
+  readonly secrets: SecretBox;
+}
+
+/** Connections of the pool: statements are shared by many deliveries, so a few are plenty on any machine. */
+const CONNECTIONS = 6;
+/** What is in flight when the worker is given up on gets this long to end by itself, in ms. */
+const SENDER_CLOSE_MS = 1000;
+
+/** Errors: where the database is away; StartupError where EGRESS_CA_FILE cannot be used. */
+export async function startDelivering(parts: DeliveringParts): Promise<void> {
+  const { config, log, opened, address, announcements, secrets } = parts;
+  const db = openDatabase(address, { name: 'herald worker', max: CONNECTIONS, settings: BATCH_SETTINGS });
+  opened.push({ what: 'worker database', close: () => db.$client.end({ timeout: 5 }) });
+  const sender = createSender({
+    policy: config.egress,
+    connectionsPerOrigin: config.concurrency,
+    proxy: config.egressProxy,
+    ca: config.egressCaFile === null ? [] : await readAuthorities(config.egressCaFile),
+  });
+  // Nothing is in flight any more, unless the worker was given up on: those attempts end with the process.
+  const busy = `it is still busy after ${SENDER_CLOSE_MS / 1000} s`;
+  opened.push({ what: 'sender', close: () => within(SENDER_CLOSE_MS, sender.close(), busy) });
+  const { concurrency, retentionDays, shutdownSeconds } = config;
+  const deliver = createDeliver({ db, secrets, sender, log, concurrency });
+  const worker = await startWorker({ address, db, announcements, deliver, log, concurrency, retentionDays });
+  const late = `still busy after ${shutdownSeconds} s; its jobs are taken over`;
+  opened.push({ what: 'worker', close: () => within(shutdownSeconds * 1000, worker.stop(), late) });
+}
