@@ -62,7 +62,7 @@ async function start({ env }: CommandCall): Promise<ExitCode> {
   // So that the console is made by the time that somebody follows the link.
   if (config.roles.has('api')) void fetch(app.url).catch(() => {});
   const reason = await Promise.race([stopping, app.broken]);
-  log('info', 'stopping', { reason });
+  log(isSignal(reason) ? 'info' : 'error', 'stopping', { reason });
   await app.close();
   log('info', 'stopped');
   return isSignal(reason) ? 0 : 1;
