@@ -27,8 +27,7 @@ for await (const [word] of on(parentPort, 'message') as AsyncIterable<[Word]>) {
   }
 }
 await close();
-// Ends the thread, whatever a worker that was given up on still holds.
-process.exit();
+answer({ kind: 'STOPPED' });
 
 async function start({ config: copy, address }: Order): Promise<() => Promise<void>> {
   // A Buffer arrives as a plain Uint8Array.

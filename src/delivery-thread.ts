@@ -28,7 +28,7 @@ export type Word = { readonly kind: 'START'; readonly order: Order } | { readonl
 
 /** What it answers; an error in parts, as a copy would lose its class and its code. */
 export type Answer =
-  | { readonly kind: 'STARTED' }
+  | { readonly kind: 'STARTED' | 'STOPPED' }
   | {
       readonly kind: 'FAILED';
       readonly isStartupError: boolean;
@@ -49,10 +49,11 @@ export function openDeliveryThread(): DeliveryThread {
   const broken = exited.then((why) =>
     stopping ? new Promise<string>(() => {}) : `the delivery thread ended by itself: ${why}`,
   );
+  const nextAnswer = () => once(thread, 'message').then(([answer]) => answer as Answer);
   return {
     broken,
     async start(order) {
-      const answered = once(thread, 'message').then(([answer]) => answer as Answer);
+      const answered = nextAnswer();
       tell({ kind: 'START', order });
       const answer = await Promise.race([answered, broken]);
       if (typeof answer === 'string') throw new Error(answer);
@@ -61,9 +62,13 @@ export function openDeliveryThread(): DeliveryThread {
     },
     async stop() {
       stopping = true;
-      if (started) tell({ kind: 'STOP' });
-      else await thread.terminate();
-      await exited;
+      if (started) {
+        const stopped = nextAnswer();
+        tell({ kind: 'STOP' });
+        await Promise.race([stopped, exited]);
+      }
+      // Whatever a worker that was given up on still holds.
+      await thread.terminate();
     },
   };
 }
