@@ -3,7 +3,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Deliver } from '../actions/deliver-invocation.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from '../store/announcements.ts';
-import { type Database, type DatabaseAddress, describeError, openWorkerPool } from '../store/database.ts';
+import {
+  type Database,
+  type DatabaseAddress,
+  describeError,
+  openWorkerPool,
+  QUEUE_SETTINGS,
+} from '../store/database.ts';
 import { findOrphans, handBackJobs, rescueJobs, type Suspect } from '../store/rescue.ts';
 import { prune } from '../store/retention.ts';
 import { FOLD_INTERVAL_MS, foldTallies } from '../store/stats-fold.ts';
@@ -61,9 +67,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
   const pool = openWorkerPool(address, {
     name: 'herald queue',
     max: QUEUE_CONNECTIONS,
-    // The queue's table grows and shrinks faster than its statistics: fetching would read all of it, 2 ms for 10,000
-    // jobs that wait and ever more for what was deleted since the last vacuum, instead of 0.04 ms.
-    settings: { enable_seqscan: 'off' },
+    settings: QUEUE_SETTINGS,
     onBroken: () => {
       brokenAt = performance.now();
     },
