@@ -1,5 +1,5 @@
 // Loaded before Herald (`node --import`), in both of its threads. On SIGUSR2 one of them fails as FAULT says: BLOCK keeps
-// the API's event loop busy until something is written to the file BLOCKED_UNTIL; DIE throws in the delivery thread.
+// the API's event loop busy until there is a file BLOCKED_UNTIL; DIE throws in the delivery thread.
 import { existsSync, writeSync } from 'node:fs';
 import { BroadcastChannel, isMainThread } from 'node:worker_threads';
 

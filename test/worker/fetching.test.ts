@@ -14,13 +14,16 @@ test('a backlog is fetched by index where statistics were made while the table w
   const database = await createTestDatabase();
   const { url: _, ...address } = database;
   await using sql = openSql(database);
+  await using opened = new AsyncDisposableStack();
   const db = openDatabase(address, { name: 'fetching', max: 1 });
+  opened.defer(() => db.$client.end());
   const pool = openWorkerPool(address, {
     name: 'fetching queue',
     max: 4,
     settings: QUEUE_SETTINGS,
     onBroken: () => {},
   });
+  opened.defer(() => pool.end());
   let fetch: { readonly text: string; readonly values: readonly unknown[] } | null = null;
   pool.on('connect', (client) => {
     const query = client.query.bind(client) as (...args: unknown[]) => unknown;
@@ -40,8 +43,7 @@ test('a backlog is fetched by index where statistics were made while the table w
     },
     pool,
   );
-  const { text, values } = await until(() => fetch, 'a fetch');
-  await queue.stop();
+  const { text, values } = await until(() => fetch, 'a fetch').finally(() => queue.stop());
 
   await sql`alter table graphile_worker._private_jobs set (autovacuum_enabled = false)`;
   const add = (count: number) => sql`
@@ -66,6 +68,4 @@ test('a backlog is fetched by index where statistics were made while the table w
   byIndex(await plan());
   await add(20_000);
   byIndex(await plan());
-  await pool.end();
-  await db.$client.end();
 });
