@@ -57,6 +57,8 @@ interface TriggerShare {
   averageMs: number;
   /** When an attempt ended last, or the first one began. */
   lastMoveAt: number;
+  /** Somebody has waited for one to end in vain since. */
+  stuck: boolean;
   readonly waiting: Set<(entry: Entry) => void>;
 }
 
@@ -78,7 +80,9 @@ export function createShares(slots: number, now: () => number = () => performanc
   const limit = (): number => Math.max(MIN_SHARE, SHARE_OF_FREE * (slots - total));
   const mayGo = (share: TriggerShare): boolean => share.inFlight < limit();
   const isSlow = (share: TriggerShare): boolean =>
-    share.averageMs > PATIENCE_MS || now() - Math.max(share.lastMoveAt, awakeSince) > PATIENCE_MS;
+    share.averageMs > PATIENCE_MS ||
+    share.stuck ||
+    now() - Math.max(share.lastMoveAt, awakeSince) > PATIENCE_MS;
 
   function go(share: TriggerShare): Entry {
     if (share.inFlight === 0) share.lastMoveAt = now();
@@ -88,6 +92,7 @@ export function createShares(slots: number, now: () => number = () => performanc
   }
 
   function wait(share: TriggerShare): Promise<Entry> {
+    const since = now();
     return new Promise((resolve) => {
       const answer = (entry: Entry): void => {
         clearTimeout(timer);
@@ -95,7 +100,11 @@ export function createShares(slots: number, now: () => number = () => performanc
         if (share.waiting.size === 0) queue.delete(share);
         resolve(entry);
       };
-      const timer = setTimeout(() => answer('LATER'), PATIENCE_MS);
+      const timer = setTimeout(() => {
+        // While all jobs wait here nobody asks and nothing ends, yet it is not this process that stands still.
+        if (share.lastMoveAt <= since && now() - since < PATIENCE_MS + STALL_MS) share.stuck = true;
+        answer('LATER');
+      }, PATIENCE_MS);
       share.waiting.add(answer);
       queue.add(share);
     });
@@ -138,6 +147,7 @@ export function createShares(slots: number, now: () => number = () => performanc
       total--;
       if (durationMs !== null) {
         share.lastMoveAt = now();
+        share.stuck = false;
         share.averageMs += (durationMs - share.averageMs) / 16;
       }
       letIn();
@@ -162,5 +172,5 @@ function turnover(averageMs: number, withinMs: number): number {
 }
 
 function newShare(now: number): TriggerShare {
-  return { inFlight: 0, averageMs: 0, lastMoveAt: now, waiting: new Set() };
+  return { inFlight: 0, averageMs: 0, lastMoveAt: now, stuck: false, waiting: new Set() };
 }

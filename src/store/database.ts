@@ -44,13 +44,15 @@ export interface PoolOptions {
 /**
  * For connections that work in batches: always by index and one row at a time, in a plan made once. Statistics of
  * fast-growing tables are stale, and the planner would scan them for a batch (a factor of two); and a plan made while
- * they were empty would join them whole for ever after (a factor of ten).
+ * they were empty would join them whole for ever after (a factor of ten), or read all that an index has by bitmap where
+ * its first few are asked for.
  */
 export const BATCH_SETTINGS = {
   enable_seqscan: 'off',
   enable_hashjoin: 'off',
   enable_mergejoin: 'off',
   enable_material: 'off',
+  enable_bitmapscan: 'off',
   plan_cache_mode: 'force_generic_plan',
 } as const;
 
@@ -62,7 +64,6 @@ export const BATCH_SETTINGS = {
  */
 export const QUEUE_SETTINGS = {
   ...BATCH_SETTINGS,
-  enable_bitmapscan: 'off',
   cpu_tuple_cost: '100',
   jit: 'off',
 } as const;

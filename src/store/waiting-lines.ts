@@ -168,18 +168,20 @@ export async function callFromLine(db: Database, calls: readonly Call[]): Promis
           where p.trigger_id = c.trigger_id
       ),
       counted as materialized (
-        select
-            a."triggerId" as trigger_id, count(p.job_id)::int as called, min(p.at) as first,
-            exists (
-              select from graphile_worker._private_jobs j
-                where j.payload ->> 'waits' = a."triggerId"::text
-                  and j.id not in (select q.job_id from picked q)
-            ) as more
+        select a."triggerId" as trigger_id, count(p.job_id)::int as called, min(p.at) as first
           from asked a
           left join picked p on p.trigger_id = a."triggerId"
           group by a."triggerId"
       )
-      select c.trigger_id, c.called, c.more,
+      select c.trigger_id, c.called,
+          -- Those who are called stand there still for this statement. One step into the index each.
+          (
+            select count(*) from (
+              select from graphile_worker._private_jobs j
+                where j.payload ->> 'waits' = c.trigger_id::text
+                limit c.called + 1
+            ) w
+          ) > c.called as more,
           (select herald.announce(min(n.first)) from counted n having min(n.first) is not null) as announced
         from counted c`);
     return rows.map(({ trigger_id, called, more }) => ({ triggerId: trigger_id, called, more }));

@@ -67,6 +67,28 @@ describe('createShares', () => {
     }
   });
 
+  test('who waited in vain waited for all: while every job waits, that is no stall', async () => {
+    vi.useFakeTimers();
+    try {
+      const shares = createShares(30, () => Date.now());
+      const first = await ask(shares, 'a', 40);
+      expect(going(first)).toBe(20);
+      await vi.advanceTimersByTimeAsync(400);
+      expect(first.slice(20)).toEqual(Array(20).fill('LATER'));
+      expect(await ask(shares, 'a', 2)).toEqual(['LATER', 'LATER']);
+      // One that ends says that others may.
+      shares.leave('a', 5);
+      expect(going(await ask(shares, 'a', 1))).toBe(1);
+      const again = await ask(shares, 'a', 1);
+      expect(again).toEqual([]);
+      shares.leave('a', 5);
+      await vi.advanceTimersByTimeAsync(0);
+      expect(again).toEqual(['GO']);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('a stall of this process says nothing about a receiver: its jobs wait a moment', async () => {
     vi.useFakeTimers();
     try {
