@@ -46,7 +46,9 @@ export function createHeart({ address, log, onDead, onChange, onBuried, loadOf }
   let client = open();
   let lastBeatAt = Number.NEGATIVE_INFINITY;
   let failing = false;
-  let hurry: () => void = () => {};
+  /** Somebody came during a beat that does not count for them: the next one follows at once. */
+  let hurried = false;
+  let wake: () => void = () => {};
   let stopped = false;
 
   function open(): postgres.Sql {
@@ -82,9 +84,10 @@ export function createHeart({ address, log, onDead, onChange, onBuried, loadOf }
     onBuried(poolId);
   }
 
-  /** Paced by a timer that `hurry` cuts short. */
+  /** Paced by a timer that `hurry` cuts short; errors are followed by a pause whatever the hurry. */
   async function live(): Promise<void> {
     while (!stopped) {
+      hurried = false;
       let nextAt = performance.now() + HASTE_MS;
       try {
         nextAt = await beatOnce();
@@ -97,14 +100,20 @@ export function createHeart({ address, log, onDead, onChange, onBuried, loadOf }
         void client.end({ timeout: 0 }).catch(() => {});
         client = open();
       }
+      if (hurried && !failing) continue;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.ceil(nextAt - performance.now()));
-        hurry = () => {
+        wake = () => {
           clearTimeout(timer);
           resolve();
         };
       });
     }
+  }
+
+  function hurry(): void {
+    hurried = true;
+    wake();
   }
 
   const living = live();
