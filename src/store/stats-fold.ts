@@ -30,9 +30,20 @@ export const triggerScope = (id: string): string => `trigger/${id}`;
 
 /** Folds what there is, in `rounds` transactions at most; does nothing where another process is at it. */
 export async function foldTallies(db: Database, rounds = MAX_ROUNDS): Promise<void> {
+  // One statement where there is nothing to do, which is always while nothing happens.
+  if (!(await hasMoreTallies(db, 0))) return;
   for (let round = 0; round < rounds; round++) {
     if ((await inTransaction(db, foldSome)) < FOLD_ROWS) return;
   }
+}
+
+/** Whether more than `count` rows of either kind are not folded yet. */
+export async function hasMoreTallies(db: Database, count: number): Promise<boolean> {
+  const [row] = await db.execute<{ more: boolean }>(sql`
+    select (select count(*) from (select from herald.tallies limit ${count + 1}::int) found) > ${count}::int
+      or (select count(*) from (select from herald.event_tallies limit ${count + 1}::int) found) > ${count}::int
+      as more`);
+  return row?.more ?? false;
 }
 
 async function foldSome(tx: Transaction): Promise<number> {

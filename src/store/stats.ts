@@ -5,7 +5,7 @@ import { NOTHING, type Numbers, SPANS, type StatsWindow, spanOf, spansOf, sumOf 
 import { arrayOf, idArray } from './arrays.ts';
 import type { Database, Executor, Transaction } from './database.ts';
 import { readClock } from './events.ts';
-import { EVERYTHING, foldTallies, projectScope, triggerScope } from './stats-fold.ts';
+import { EVERYTHING, foldTallies, hasMoreTallies, projectScope, triggerScope } from './stats-fold.ts';
 import { selectTallies, type TallyRow, toTally } from './tallies.ts';
 
 /** What statistics are about. */
@@ -34,7 +34,7 @@ export async function readStats(
   scopes: readonly StatsScope[],
   window: StatsWindow,
 ): Promise<readonly DeliveryStats[]> {
-  if (await hasManyTallies(db)) await foldTallies(db, FOLD_ROUNDS);
+  if (await hasMoreTallies(db, MAX_TALLIES)) await foldTallies(db, FOLD_ROUNDS);
   // Both in one snapshot, or a fold between the two would be counted twice.
   return db.transaction(
     async (any) => {
@@ -95,14 +95,6 @@ function namesOf(scope: StatsScope): readonly string[] {
     case 'TRIGGER':
       return [triggerScope(scope.id)];
   }
-}
-
-async function hasManyTallies(db: Database): Promise<boolean> {
-  const [row] = await db.execute<{ many: boolean }>(sql`
-    select (select count(*) from (select from herald.tallies limit ${MAX_TALLIES + 1}) found) > ${MAX_TALLIES}
-      or (select count(*) from (select from herald.event_tallies limit ${MAX_TALLIES + 1}) found) > ${MAX_TALLIES}
-      as many`);
-  return row?.many ?? false;
 }
 
 interface SpanRow extends Record<string, unknown> {
