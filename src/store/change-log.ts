@@ -71,6 +71,8 @@ export type ReadChanges =
       readonly position: Position;
       /** In commit order. */
       readonly changes: readonly DatedChange[];
+      /** How many rows of the log that was. */
+      readonly rows: number;
       /** Whether there is more to read already. */
       readonly more: boolean;
     }
@@ -108,13 +110,17 @@ export async function readChanges(db: Database, position: Position, rows: number
   const cut = read.length > rows ? read.at(-1)?.xid : undefined;
   const whole = read.filter(({ xid }) => xid !== cut);
   if (cut !== undefined && whole.length === 0) {
-    return rows < MAX_ROWS ? readChanges(db, position, MAX_ROWS) : { kind: 'MISSED', now };
+    // Step by step: behind a transaction of a few rows there may be thousands of others.
+    return rows < MAX_ROWS
+      ? readChanges(db, position, Math.min(rows * 10, MAX_ROWS))
+      : { kind: 'MISSED', now };
   }
   const { entries, end } = inCommitOrder(position, now, whole);
   return {
     kind: 'READ',
     position: cut === undefined ? now : end,
     changes: await readEntries(db, entries),
+    rows: whole.length,
     more: cut !== undefined,
   };
 }

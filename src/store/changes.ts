@@ -27,9 +27,7 @@ export interface Hearer {
   readonly ended: () => void;
 }
 
-/** Rows of the log that one read of the feed returns; each may hold some hundred changes of one statement. */
-const FEED_ROWS = 50;
-/** The same for a subscriber that reads for itself, some of which may do so at once. */
+/** Rows of the log that one read returns to a subscriber that reads for itself, some of which may do so at once. */
 const OWN_ROWS = 20;
 const OWN_READERS = 3;
 const RETRY_MS = 500;
@@ -46,6 +44,8 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
   let behind = false;
   let closed = false;
   let lastReadAt = Number.NEGATIVE_INFINITY;
+  /** When all there was had been read. */
+  let caughtUpAt = Number.NEGATIVE_INFINITY;
   /** Those who wait for a read that begins after they came. */
   let waiting: ((place: { index: number; position: Position }) => void)[] = [];
 
@@ -57,15 +57,16 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
     if (reading) return;
     reading = true;
     while (behind && isWatched()) {
-      const restMs = lastReadAt + pace.rest() - performance.now();
-      if (restMs > 0) await pause(restMs);
+      const { restMs, rows } = pace.next(performance.now() - caughtUpAt);
+      const leftMs = lastReadAt + restMs - performance.now();
+      if (leftMs > 0) await pause(leftMs);
       behind = false;
       const served = waiting;
       waiting = [];
       // While the database is away subscribers wait; the position lets nothing be skipped afterwards.
       try {
         lastReadAt = performance.now();
-        const position = await readOnce();
+        const position = await readOnce(rows);
         for (const resolve of served) resolve({ index: window.end(), position });
       } catch {
         behind = true;
@@ -77,22 +78,26 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
     if (!isWatched()) window.forget();
   }
 
-  async function readOnce(): Promise<Position> {
+  async function readOnce(rows: number): Promise<Position> {
     const since = window.position();
     if (since === null) {
       const start = await readPosition(db);
       window.begin(start);
+      caughtUpAt = performance.now();
       return start;
     }
-    const found = await readChanges(db, since, FEED_ROWS);
+    const found = await readChanges(db, since, rows);
     if (found.kind === 'MISSED') {
       window.begin(found.now);
+      caughtUpAt = performance.now();
       tell();
       return found.now;
     }
-    pace.changes(found.changes.length);
+    const before = window.latest();
     window.add({ changes: found.changes, position: found.position });
+    pace.read(found, Math.max(window.latest() - before, 0));
     if (found.more) behind = true;
+    else caughtUpAt = performance.now();
     if (found.changes.length > 0) tell();
     return found.position;
   }

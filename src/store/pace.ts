@@ -1,23 +1,32 @@
 /**
- * How long the feed rests between two reads. Subscribers cost the process that also delivers: a hundred of them turn
- * 5,000 deliveries a second into 500,000 messages. So a rest is in proportion to what was handed out since the last one,
- * and what has happened meanwhile goes out together, which costs each subscriber one write and not many. Nothing is lost
- * by resting: the log keeps what is unread.
+ * How long the feed rests between two reads, and how much it reads. Subscribers cost the process that also delivers: a
+ * hundred of them turn 5,000 deliveries a second into two million messages. So a rest is in proportion to what was
+ * handed out since the last one, and what has happened meanwhile goes out together, which costs each subscriber one
+ * write and not many. Nothing is lost by resting: the log keeps what is unread.
+ *
+ * More than can be handed out in time is a flood. It is let by for a moment, and handed out when it is over, or has
+ * lasted: deliveries come first.
  */
 export interface Pace {
-  /** So many changes were read. */
-  changes(count: number): void;
+  /** So much was read, the last change of which was made `spanMs` after the last one of the read before. */
+  read(found: { readonly changes: readonly unknown[]; readonly rows: number }, spanMs: number): void;
   /** A subscriber was given so many items. */
   items(count: number): void;
   /** A subscriber came by a batch, whether it had an item for it or not. */
   batch(): void;
-  /** In ms, from the beginning of the last read, for what has been handed out since the last call. */
-  rest(): number;
+  /** What comes next, after what has been handed out since the last call; `behindMs`: since when not all was read. */
+  next(behindMs: number): Step;
+}
+
+export interface Step {
+  /** In ms, from the beginning of the last read. */
+  readonly restMs: number;
+  /** Rows of the log that the next read returns at most; each may hold hundreds of changes of one statement. */
+  readonly rows: number;
 }
 
 /** While announcements come in numbers: a tenth of the lag nobody notices, half the reads. */
 const MIN_REST_MS = 4;
-const MAX_REST_MS = 500;
 /**
  * What it takes, in ms: to read a change, what it is about, and make its payload; to write one more message; to give a
  * subscriber a turn for a batch and one to find that there is no other yet, and to write to its socket.
@@ -25,25 +34,70 @@ const MAX_REST_MS = 500;
 const CHANGE_MS = 0.15;
 const ITEM_MS = 0.002;
 const BATCH_MS = 0.06;
-/** Rest as a multiple of that work. */
-const REST = 3;
+
+interface Manner {
+  /** The rest as a multiple of the work before it. */
+  readonly rest: number;
+  readonly maxRestMs: number;
+  /** About so many changes are read at once. */
+  readonly changes: number;
+}
+
+const USUAL: Manner = { rest: 1.2, maxRestMs: 500, changes: 2000 };
+const LETTING_BY: Manner = { rest: 12, maxRestMs: 1000, changes: 500 };
+const CATCHING_UP: Manner = { rest: 3, maxRestMs: 500, changes: 2000 };
+/** Most rows of the log that are read at once. */
+const MAX_ROWS = 50;
+/** Items for subscribers that arrive a millisecond: more is a flood, with which one thread keeps up at the cost of all else. */
+const FLOOD = 150;
+/** They are averaged over this long, in ms: what comes at once and is over is none. */
+const AVERAGED_MS = 100;
+/** A flood is let by until the feed is this far behind, in ms. */
+const MAX_BEHIND_MS = 5000;
 
 export function createPace(): Pace {
+  /** Since the last step. */
   let workMs = 0;
+  /** Not averaged yet: items, and the time in which they arrived, whenever they were read. */
+  let arrived = 0;
+  let spanMs = 0;
+  let rate = 0;
+  /** Changes in a row of the log, averaged. */
+  let perRow = 1;
+
+  function average(): void {
+    if (spanMs <= 0) return;
+    const kept = Math.exp(-spanMs / AVERAGED_MS);
+    rate = rate * kept + (arrived / spanMs) * (1 - kept);
+    arrived = 0;
+    spanMs = 0;
+  }
+
+  function mannerFor(behindMs: number): Manner {
+    if (rate <= FLOOD) return USUAL;
+    return behindMs < MAX_BEHIND_MS ? LETTING_BY : CATCHING_UP;
+  }
+
   return {
-    changes(count) {
-      workMs += count * CHANGE_MS;
+    read({ changes, rows }, span) {
+      workMs += changes.length * CHANGE_MS;
+      spanMs += span;
+      if (rows > 0) perRow += (Math.max(changes.length / rows, 1) - perRow) / 2;
     },
     items(count) {
       workMs += count * ITEM_MS;
+      arrived += count;
     },
     batch() {
       workMs += BATCH_MS;
     },
-    rest() {
-      const restMs = Math.min(MAX_REST_MS, Math.max(MIN_REST_MS, workMs * REST));
+    next(behindMs) {
+      average();
+      const { rest, maxRestMs, changes } = mannerFor(behindMs);
+      const rows = Math.min(Math.max(Math.round(changes / perRow), 1), MAX_ROWS);
+      const restMs = Math.min(maxRestMs, Math.max(MIN_REST_MS, workMs * rest));
       workMs = 0;
-      return restMs;
+      return { restMs, rows };
     },
   };
 }

@@ -2,6 +2,7 @@
 import type postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { listenForAnnouncements } from '../../src/store/announcements.ts';
+import { readChanges, readPosition } from '../../src/store/change-log.ts';
 import { type ChangeFeed, createChangeFeed } from '../../src/store/changes.ts';
 import { type Database, openClient, openDatabase } from '../../src/store/database.ts';
 import { createTestDatabase, openSql } from '../support/database.ts';
@@ -81,6 +82,21 @@ test('200 concurrent transactions, some rolled back, a listener that is cut: exa
   expect(types.slice(1).sort()).toEqual(committed.sort());
   await items.return?.();
   await done;
+});
+
+test('a transaction of more rows than a read returns is read whole, and not much beyond', async () => {
+  const start = await readPosition(db);
+  await sql.begin(async (tx) => {
+    for (let n = 0; n < 12; n++) await queue(tx, 'large');
+  });
+  for (let n = 0; n < 30; n++) await queue(sql, 'small');
+  const read = await readChanges(db, start, 2);
+  if (read.kind === 'MISSED') throw new Error('missed');
+  const types = read.changes.map(({ type }) => type);
+  expect(types.slice(0, 13)).toEqual([...Array(12).fill('large'), 'small']);
+  // Twenty rows are the next step.
+  expect(types.length).toBeLessThan(42);
+  expect(read).toMatchObject({ rows: 20, more: true });
 });
 
 test('a reader that does not read holds nothing up, and reads all of it in the end', async () => {

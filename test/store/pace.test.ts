@@ -1,34 +1,71 @@
-/** The feed's rest: in proportion to what subscribers cost, and bounded. */
+/** The feed's rest: in proportion to what subscribers cost, and bounded; and what it does about a flood. */
 import { expect, test } from 'vitest';
-import { createPace } from '../../src/store/pace.ts';
+import { createPace, type Pace } from '../../src/store/pace.ts';
+
+/** Hands ten changes to so many subscribers, made within `spanMs`. */
+function hand(pace: Pace, subscribers: number, spanMs: number): void {
+  pace.read({ changes: Array(10), rows: 1 }, spanMs);
+  for (let n = 0; n < subscribers; n++) {
+    pace.batch();
+    pace.items(10);
+  }
+}
 
 test('a feed that has handed out nothing, or little, rests for 4 ms', () => {
   const pace = createPace();
-  expect(pace.rest()).toBe(4);
-  pace.changes(1);
-  pace.batch();
-  pace.items(1);
-  expect(pace.rest()).toBe(4);
+  expect(pace.next(0).restMs).toBe(4);
+  hand(pace, 1, 10);
+  expect(pace.next(0).restMs).toBe(4);
 });
 
 test('what many subscribers were given makes the rest longer, once', () => {
   const pace = createPace();
-  const hand = (subscribers: number): number => {
-    pace.changes(10);
-    for (let n = 0; n < subscribers; n++) {
-      pace.batch();
-      pace.items(10);
-    }
-    return pace.rest();
-  };
-  const [few, many] = [hand(100), hand(200)];
+  hand(pace, 100, 10_000);
+  const few = pace.next(0).restMs;
+  hand(pace, 200, 10_000);
+  const many = pace.next(0).restMs;
   expect(few).toBeGreaterThan(4);
   expect(many).toBeGreaterThan(few);
-  expect(pace.rest()).toBe(4);
+  expect(pace.next(0).restMs).toBe(4);
 });
 
-test('it never rests for longer than half a second', () => {
+test('it never rests for longer than half a second while it can follow', () => {
   const pace = createPace();
-  pace.changes(1_000_000);
-  expect(pace.rest()).toBe(500);
+  pace.read({ changes: Array(1_000_000), rows: 1 }, 10_000);
+  expect(pace.next(0).restMs).toBe(500);
+});
+
+test('it reads fewer rows where they hold more changes', () => {
+  const pace = createPace();
+  expect(pace.next(0).rows).toBe(50);
+  for (let n = 0; n < 10; n++) pace.read({ changes: Array(4000), rows: 10 }, 10_000);
+  expect(pace.next(0).rows).toBe(5);
+  for (let n = 0; n < 10; n++) pace.read({ changes: Array(5000), rows: 1 }, 10_000);
+  expect(pace.next(0).rows).toBe(1);
+});
+
+test('a flood that lasts is let by, until the feed is five seconds behind or the flood is over', () => {
+  const pace = createPace();
+  // 100 items a millisecond, which is many and no flood; a stall of the feed changes nothing about that.
+  for (let n = 0; n < 100; n++) {
+    hand(pace, 100, 10);
+    expect(pace.next(n * 100).restMs).toBeLessThanOrEqual(500);
+  }
+  // Many more at once are none yet.
+  hand(pace, 500, 2);
+  expect(pace.next(0).restMs).toBeLessThanOrEqual(500);
+  for (let n = 0; n < 20; n++) {
+    hand(pace, 1000, 10);
+    pace.next(0);
+  }
+  hand(pace, 1000, 10);
+  const lettingBy = pace.next(100);
+  expect(lettingBy.restMs).toBeGreaterThan(500);
+  hand(pace, 1000, 10);
+  const catchingUp = pace.next(5000);
+  expect(catchingUp.restMs).toBeLessThan(lettingBy.restMs / 2);
+  // What it reads then was made in quieter times.
+  hand(pace, 100, 1000);
+  const after = pace.next(5000);
+  expect(after.restMs).toBeLessThan(catchingUp.restMs);
 });

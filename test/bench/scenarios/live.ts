@@ -36,7 +36,7 @@ export const liveScenario: Scenario = {
   title: `${SUBSCRIBERS} subscribers to every change: what they cost deliveries, how late they are, their memory`,
   async run(bench) {
     const { lab, quick, rounds } = bench;
-    const events = quick ? 2000 : 10_000;
+    const events = quick ? 2000 : 30_000;
     await using empty = await createHeraldDatabase(lab, [{ type: TYPE, path: `${TYPE}/1` }]);
     const runs: Run[] = [];
     for (let round = 0; round < rounds; round++) {
