@@ -18,15 +18,8 @@ import type { Log } from './log.ts';
 import { closeAll, type Opened, openPostgres, openSecrets } from './opening.ts';
 import { listenForAnnouncements } from './store/announcements.ts';
 import { type ChangeFeed, createChangeFeed } from './store/changes.ts';
-import {
-  describeError,
-  isPassing,
-  openClient,
-  openDatabase,
-  ping,
-  rootOf,
-  sqlState,
-} from './store/database.ts';
+import { openClient, openDatabase, ping } from './store/database.ts';
+import { describeError, isPassing, rootOf, sqlState } from './store/database-errors.ts';
 import { type Installation, readInstallation } from './store/installation.ts';
 import { migrate } from './store/migrate.ts';
 import type { SecretBox } from './store/secrets.ts';

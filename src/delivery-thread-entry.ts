@@ -8,7 +8,8 @@ import { StartupError } from './domain/errors.ts';
 import { createLog } from './log.ts';
 import { closeAll, type Opened, openSecrets } from './opening.ts';
 import { listenForAnnouncements } from './store/announcements.ts';
-import { openClient, rootOf, sqlState } from './store/database.ts';
+import { openClient } from './store/database.ts';
+import { rootOf, sqlState } from './store/database-errors.ts';
 
 if (parentPort === null) throw new Error('delivery-thread-entry.ts is made to run as a thread');
 const answer = (word: Answer): void => parentPort?.postMessage(word);

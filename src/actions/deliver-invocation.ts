@@ -2,17 +2,15 @@
  * Delivers one invocation: load → envelope and signature → POST → decide → record. Loads and records are shared by
  * whatever else is being delivered at the same moment; each delivery still waits for its own commit.
  */
-import type { Header, Outcome, WebhookRequest } from '../domain/attempt.ts';
+import type { Outcome } from '../domain/attempt.ts';
 import { HERALD } from '../domain/caller.ts';
-import { deliveryHeaders, envelope } from '../domain/envelope.ts';
 import { AppError } from '../domain/errors.ts';
 import { FINAL_STATES } from '../domain/invocation.ts';
 import { type Decision, decide } from '../domain/retry.ts';
-import { sign } from '../domain/signature.ts';
-import { attemptTraceparent } from '../domain/trace.ts';
 import type { Log } from '../log.ts';
 import { createBatcher } from '../store/batch.ts';
-import { type Database, describeError, inTransaction } from '../store/database.ts';
+import { type Database, inTransaction } from '../store/database.ts';
+import { describeError } from '../store/database-errors.ts';
 import { type Delivery, loadDeliveries } from '../store/invocations.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import {
@@ -24,10 +22,9 @@ import {
   settle,
 } from '../store/settlements.ts';
 import { lockTrigger } from '../store/triggers.ts';
-import { VERSION } from '../version.ts';
 import type { Sender } from '../webhook/send.ts';
 import { createAdmission, type Turn } from './admission.ts';
-import { newSpanId, newUuid } from './ids.ts';
+import { buildRequest, toAttempt } from './attempt-request.ts';
 import { audit, holdTrigger } from './manage-trigger.ts';
 import { maskSecrets } from './mask-secrets.ts';
 import { createMoves } from './move-invocations.ts';
@@ -197,43 +194,6 @@ function withoutAttempt({ id, attemptCount, triggerStatus }: Delivery): Settleme
   // A DISABLED trigger creates no invocations; those it has are delivered to their end.
   if (triggerStatus !== 'PAUSED') return null;
   return { invocationId: id, attemptsBefore: attemptCount, attempt: null, decision: { kind: 'HOLD' } };
-}
-
-/** The request of one attempt (wire.md section 1): the same id and body every time, a new time and span. */
-function buildRequest(delivery: Delivery, trigger: DeliveryTrigger): WebhookRequest {
-  const nowMs = Date.now();
-  const { eventId: id, type, source, data } = delivery;
-  const event = { id, type, source, data, dueAt: new Date(delivery.dueAtMs) };
-  const { headers, body } = envelope(event, trigger.contentMode, trigger.specVersion);
-  const timestamp = Math.floor(nowMs / 1000);
-  const keys = trigger.keys
-    .filter(({ expiresAt }) => expiresAt === null || expiresAt > nowMs)
-    .map(({ key }) => key);
-  const own: readonly Header[] = [
-    ...headers,
-    ...deliveryHeaders({
-      version: VERSION,
-      id: delivery.id,
-      timestamp,
-      signature: sign(keys, delivery.id, timestamp, body),
-      traceparent: attemptTraceparent(delivery.traceparent, delivery.eventId, newSpanId()),
-      tracestate: delivery.tracestate,
-    }),
-  ];
-  return { url: trigger.url, headers: [...own, ...trigger.headers], body, timeoutMs: trigger.timeoutMs };
-}
-
-function toAttempt(delivery: Delivery, trigger: DeliveryTrigger, request: WebhookRequest): AttemptRequest {
-  const ownHeaders = request.headers.slice(0, request.headers.length - trigger.headers.length);
-  return {
-    id: newUuid(Date.now()),
-    cause: delivery.attemptCount === 0 ? 'INITIAL' : 'RETRY',
-    url: request.url,
-    headers: [...ownHeaders, ...trigger.maskedHeaders],
-    bodySize: request.body.length,
-    contentMode: trigger.contentMode,
-    specVersion: trigger.specVersion,
-  };
 }
 
 /**

@@ -20,7 +20,8 @@ import {
   markRevoked,
 } from '../store/api-keys.ts';
 import { recordAudit } from '../store/audit.ts';
-import { type Database, inTransaction, translateDatabaseError } from '../store/database.ts';
+import { type Database, inTransaction } from '../store/database.ts';
+import { translateDatabaseError } from '../store/database-errors.ts';
 import { isUuid } from '../store/pages.ts';
 
 /** `secret` is the key itself: it is nowhere else. A caller bound to projects can make keys for those only. */

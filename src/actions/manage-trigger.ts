@@ -15,13 +15,8 @@ import {
   type TriggerStatusReason,
 } from '../domain/trigger.ts';
 import { recordAudit } from '../store/audit.ts';
-import {
-  constraintOf,
-  type Database,
-  inTransaction,
-  type Transaction,
-  translateDatabaseError,
-} from '../store/database.ts';
+import { type Database, inTransaction, type Transaction } from '../store/database.ts';
+import { constraintOf, translateDatabaseError } from '../store/database-errors.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import {
   changeMaxAttempts,

@@ -5,7 +5,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { AppError } from '../domain/errors.ts';
-import { translateDatabaseError } from '../store/database.ts';
+import { translateDatabaseError } from '../store/database-errors.ts';
 
 export interface Offering {
   /** Offers until it is taken. Errors: what would not change by waiting; the last one after KEEP_MS. */

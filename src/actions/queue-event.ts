@@ -2,12 +2,8 @@
 import { fail, type Problem, problem, type Result, succeed } from '../domain/errors.ts';
 import { checkEvent, type NewEvent } from '../domain/event.ts';
 import { createBatcher } from '../store/batch.ts';
-import {
-  type Database,
-  inTransaction,
-  repeatingConflicts,
-  translateDatabaseError,
-} from '../store/database.ts';
+import { type Database, inTransaction } from '../store/database.ts';
+import { repeatingConflicts, translateDatabaseError } from '../store/database-errors.ts';
 import { type QueuedEvent, queueEvents, queueKeyedEvents } from '../store/events.ts';
 
 export interface Queue {

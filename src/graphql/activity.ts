@@ -1,6 +1,7 @@
 /** What the live tail says of a change: its kinds, and a line of English. */
 import type { AttemptRow } from '../store/attempts.ts';
-import type { DatedChange, TriggerChange } from '../store/change-log.ts';
+import type { TriggerChange } from '../store/change-entries.ts';
+import type { DatedChange } from '../store/change-log.ts';
 import type { InvocationRow } from '../store/invocations.ts';
 
 export type ActivityKind =

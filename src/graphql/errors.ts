@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { GraphQLError } from 'graphql';
 import { AppError, type AppErrorCode } from '../domain/errors.ts';
-import { translateDatabaseError } from '../store/database.ts';
+import { translateDatabaseError } from '../store/database-errors.ts';
 import type { GraphqlServices } from './services.ts';
 
 export type ErrorCode =

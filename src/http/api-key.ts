@@ -4,7 +4,8 @@ import { isApiKey } from '../domain/api-key.ts';
 import type { Log } from '../log.ts';
 import { findWorkingIds, findWorkingKey, noteUsed } from '../store/api-keys.ts';
 import { createBatcher } from '../store/batch.ts';
-import { type Database, describeError, translateDatabaseError } from '../store/database.ts';
+import type { Database } from '../store/database.ts';
+import { describeError, translateDatabaseError } from '../store/database-errors.ts';
 import type { TokenSource } from './token.ts';
 
 /** How often a key in use is noted as used, in ms. */

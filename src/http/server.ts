@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { AppError, StartupError } from '../domain/errors.ts';
 import type { Log } from '../log.ts';
-import { describeError, translateDatabaseError } from '../store/database.ts';
+import { describeError, translateDatabaseError } from '../store/database-errors.ts';
 import { headersOf, problemOf, sendProblem } from './problem.ts';
 import { refusalOf, refuseConnection, setAnswerHeaders } from './request-check.ts';
 import { answer, type RouteOptions } from './routes.ts';

@@ -3,7 +3,7 @@
  * 15,980/s coalesced; 815 deliveries/s recorded one by one, 8,560/s coalesced (2 cores, fsync on).
  */
 import { AppError } from '../domain/errors.ts';
-import { sqlState } from './database.ts';
+import { sqlState } from './database-errors.ts';
 
 export interface BatchOptions<Item, Answer> {
   /** Handles all items at once and answers in their order. */

@@ -5,7 +5,7 @@ import { sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase, type PostgresJsTransaction } from 'drizzle-orm/postgres-js';
 import pg from 'pg';
 import postgres from 'postgres';
-import { AppError } from '../domain/errors.ts';
+import { repeatingConflicts } from './database-errors.ts';
 import { createPool, type Pool } from './pool.ts';
 import { QueuePool } from './queue-pool.ts';
 import { KEEP_ALIVE_MS, watchedSocket } from './sockets.ts';
@@ -43,9 +43,10 @@ export interface PoolOptions {
 
 /**
  * For connections that work in batches: always by index and one row at a time, in a plan made once. Statistics of
- * fast-growing tables are stale, and the planner would scan them for a batch (a factor of two); and a plan made while
- * they were empty would join them whole for ever after (a factor of ten), or read all that an index has by bitmap where
- * its first few are asked for.
+ * tables that grow and shrink fast are stale, and the planner would scan them for a batch (a factor of two); a plan made
+ * while they were empty would join them whole for ever after: a fetch then joined all of the queue, 80,000 jobs, with
+ * what it fetched. By bitmap a fetch read what half a minute had deleted since the last vacuum, 11 ms instead of 0.05.
+ * A row read costs more than anything in these plans, so each is looked up by its id; costs that high would compile.
  */
 export const BATCH_SETTINGS = {
   enable_seqscan: 'off',
@@ -53,19 +54,9 @@ export const BATCH_SETTINGS = {
   enable_mergejoin: 'off',
   enable_material: 'off',
   enable_bitmapscan: 'off',
-  plan_cache_mode: 'force_generic_plan',
-} as const;
-
-/**
- * For graphile-worker's connections, whose table grows and shrinks faster than its statistics: a fetch must not read all
- * of it. By bitmap it did, 11 ms for what half a minute had deleted since the last vacuum instead of 0.05; and with
- * statistics made while the table was all but empty, it joined all of it with what it fetched, 80,000 jobs each time.
- * A row read costs more than anything in these plans, so each is looked up by its id; costs that high would compile.
- */
-export const QUEUE_SETTINGS = {
-  ...BATCH_SETTINGS,
   cpu_tuple_cost: '100',
   jit: 'off',
+  plan_cache_mode: 'force_generic_plan',
 } as const;
 
 /** A statement that runs longer is cancelled, in ms: no query of ours takes seconds, so it is stuck behind a lock. */
@@ -74,8 +65,6 @@ const STATEMENT_TIMEOUT_MS = 25_000;
 const SILENCE_MARGIN_MS = 3000;
 const CONNECT_TIMEOUT_SECONDS = 10;
 const LIFETIME_SECONDS = 30 * 60;
-/** How often a transaction that lost to another one (40001, 40P01) is run again before the caller hears of it. */
-const CONFLICT_RETRIES = 3;
 
 /**
  * The address in a DATABASE_URL. libpq's way to name a unix socket, `postgres://me@/app?host=/run/postgresql`, is taken
@@ -231,88 +220,7 @@ export function inTransaction<T>(db: Database, work: (tx: Transaction) => Promis
   return repeatingConflicts(() => db.transaction((tx) => work(tx as Transaction)));
 }
 
-/** Runs `work`, one statement or one whole transaction, again where it lost against a concurrent one. */
-export async function repeatingConflicts<T>(work: () => Promise<T>): Promise<T> {
-  for (let retry = 0; ; retry++) {
-    try {
-      return await work();
-    } catch (error) {
-      const lost = ['40001', '40P01'].includes(sqlState(error) ?? '');
-      if (!lost || retry === CONFLICT_RETRIES) throw error;
-    }
-  }
-}
-
 /** Resolves when the database answers. */
 export async function ping(db: Database): Promise<void> {
   await db.execute(sql`select 1`);
-}
-
-/** The SQLSTATE or connection code behind an error of drizzle's or postgres.js's. */
-export function sqlState(error: unknown): string | undefined {
-  return fieldOfCause(error, 'code');
-}
-
-/** Name of the constraint an error is about. */
-export function constraintOf(error: unknown): string | undefined {
-  return fieldOfCause(error, 'constraint_name');
-}
-
-/** The first text called `field` on an error or what caused it: drizzle wraps the driver's errors. */
-function fieldOfCause(error: unknown, field: string): string | undefined {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const value: unknown = Reflect.get(cause, field);
-    if (typeof value === 'string') return value;
-  }
-  return undefined;
-}
-
-/** What is behind an error of drizzle's, whose own message is the statement with its parameters. */
-export function rootOf(error: unknown): unknown {
-  let root = error;
-  while (root instanceof Error && root.cause instanceof Error) root = root.cause;
-  return root;
-}
-
-/** An error for the log: drizzle's message holds the statement's parameters, that is, event data and secrets. */
-export function describeError(error: unknown): string {
-  const state = sqlState(error);
-  const root = rootOf(error);
-  if (state !== undefined) {
-    const constraint = constraintOf(error);
-    const message = root instanceof Error ? root.message : String(root);
-    return `${state} ${message}${constraint === undefined ? '' : ` (${constraint})`}`;
-  }
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
-}
-
-/** Classes of failure that mean "the database is away or full": nothing was stored, try again later. */
-const UNAVAILABLE =
-  /^(?:08|53|57P|25006|55P03|57014|CONNECTION_|CONNECT_TIMEOUT|ECONNREFUSED|ECONNRESET|ENOENT|EPIPE|ETIMEDOUT|40001|40P01)/;
-
-/** The server is starting, stopping or full, or the connection to it broke: soon it may be there again. */
-const PASSING = /^(?:08|57P0[123]|53300|CONNECTION_CLOSED|ECONNRESET|EPIPE)/;
-
-/** Whether the same may go well in a moment. Not where nobody listens at the address: that is more likely to be wrong. */
-export function isPassing(error: unknown): boolean {
-  // pg gives this one no code.
-  return PASSING.test(sqlState(error) ?? '') || /Connection terminated/.test(describeError(error));
-}
-
-/** `error` as callers should hear it: UNAVAILABLE where the database is away, INVALID for U+0000, else unchanged. */
-export function translateDatabaseError(error: unknown): unknown {
-  if (error instanceof AppError) return error;
-  const state = sqlState(error);
-  if (state === undefined) return error;
-  if (UNAVAILABLE.test(state)) {
-    return new AppError(
-      'UNAVAILABLE',
-      'the database is not available and nothing was acknowledged; try again, with the same idempotency key to be sure',
-      {
-        cause: error,
-      },
-    );
-  }
-  if (state === '22021') return new AppError('INVALID', 'expected text without U+0000', { cause: error });
-  return error;
 }

@@ -4,7 +4,7 @@ import { AppError } from '../domain/errors.ts';
 import { contains, decodeCursor, encodeCursor, includes, type Position } from '../domain/position.ts';
 import type { DatedChange, ReadChanges } from './change-log.ts';
 import type { Batch } from './change-window.ts';
-import { translateDatabaseError } from './database.ts';
+import { translateDatabaseError } from './database-errors.ts';
 
 export interface WatchOptions<T> {
   /** Begins with what came after this cursor, instead of `start`; a cursor that is none counts as one too old. */

@@ -2,7 +2,8 @@
 import { and, asc, eq, ilike, inArray, isNull, or, type SQL, sql } from 'drizzle-orm';
 import type { TriggerStatus } from '../domain/trigger.ts';
 import { idArray } from './arrays.ts';
-import { recordTriggerChange, type TriggerChange } from './change-log.ts';
+import type { TriggerChange } from './change-entries.ts';
+import { recordTriggerChange } from './change-log.ts';
 import type { Executor, Transaction } from './database.ts';
 import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
 import { projects, signingKeys, triggers } from './schema.ts';

@@ -1,6 +1,6 @@
 /** Work that comes round again and again. */
 import type { Log } from '../log.ts';
-import { describeError } from '../store/database.ts';
+import { describeError } from '../store/database-errors.ts';
 
 export interface Chore {
   /** Resolves when a round that is under way has ended. */

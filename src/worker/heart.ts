@@ -2,7 +2,8 @@
 import type postgres from 'postgres';
 import { within } from '../deadline.ts';
 import type { Log } from '../log.ts';
-import { type DatabaseAddress, describeError, openClient } from '../store/database.ts';
+import { type DatabaseAddress, openClient } from '../store/database.ts';
+import { describeError } from '../store/database-errors.ts';
 import type { Suspect } from '../store/rescue.ts';
 import { beat, type Load, signOff } from '../store/workers.ts';
 import type { Lease } from './lease.ts';

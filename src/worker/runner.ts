@@ -3,13 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Deliver } from '../actions/deliver-invocation.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from '../store/announcements.ts';
-import {
-  type Database,
-  type DatabaseAddress,
-  describeError,
-  openWorkerPool,
-  QUEUE_SETTINGS,
-} from '../store/database.ts';
+import { BATCH_SETTINGS, type Database, type DatabaseAddress, openWorkerPool } from '../store/database.ts';
+import { describeError } from '../store/database-errors.ts';
 import { findOrphans, handBackJobs, rescueJobs, type Suspect } from '../store/rescue.ts';
 import { prune } from '../store/retention.ts';
 import { FOLD_INTERVAL_MS, foldTallies } from '../store/stats-fold.ts';
@@ -67,7 +62,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
   const pool = openWorkerPool(address, {
     name: 'herald queue',
     max: QUEUE_CONNECTIONS,
-    settings: QUEUE_SETTINGS,
+    settings: BATCH_SETTINGS,
     onBroken: () => {
       brokenAt = performance.now();
     },

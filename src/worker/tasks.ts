@@ -1,7 +1,8 @@
 /** The queue's tasks. There is one: deliver an invocation. */
 import type { Job, TaskList } from 'graphile-worker';
 import type { Deliver, JobResult } from '../actions/deliver-invocation.ts';
-import { type Database, describeError } from '../store/database.ts';
+import type { Database } from '../store/database.ts';
+import { describeError } from '../store/database-errors.ts';
 import { postponeJobs } from '../store/postponements.ts';
 import { markBegun } from '../store/rescue.ts';
 

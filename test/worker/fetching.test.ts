@@ -2,7 +2,7 @@
 import type pg from 'pg';
 import { expect, test } from 'vitest';
 import { createLog } from '../../src/log.ts';
-import { openDatabase, openWorkerPool, QUEUE_SETTINGS } from '../../src/store/database.ts';
+import { BATCH_SETTINGS, openDatabase, openWorkerPool } from '../../src/store/database.ts';
 import { runQueue } from '../../src/worker/queue.ts';
 import { createSuspectLane } from '../../src/worker/suspects.ts';
 import { createTestDatabase, openSql } from '../support/database.ts';
@@ -20,7 +20,7 @@ test('a backlog is fetched by index where statistics were made while the table w
   const pool = openWorkerPool(address, {
     name: 'fetching queue',
     max: 4,
-    settings: QUEUE_SETTINGS,
+    settings: BATCH_SETTINGS,
     onBroken: () => {},
   });
   opened.defer(() => pool.end());
