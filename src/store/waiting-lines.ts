@@ -52,22 +52,33 @@ export async function standInLine(db: Executor, batch: readonly Waiter[]): Promi
 export async function sweepIntoLine(db: Executor, triggerIds: readonly string[]): Promise<number> {
   const [row] = await db.execute<{ count: number }>(sql`
     with front as materialized (
-      select j.id, (j.payload ->> 'invocation')::uuid as invocation_id
+      select j.id, j.run_at, (j.payload ->> 'invocation')::uuid as invocation_id
         from graphile_worker._private_jobs j
         where j.is_available and j.priority = 0 and j.run_at <= now() and j.key is not null
           and j.payload ->> 'turn' is null
         order by j.priority, j.run_at
         limit ${SWEEP_SIZE}
     ),
+    -- The limits say what the planner cannot know: look each up by its id. It took statistics of a time in which the
+    -- trigger had no invocations for good, and compared all it has with all that is due.
+    found as materialized (
+      select f.id, f.run_at, i.trigger_id
+        from front f
+        cross join lateral (
+          select v.trigger_id from herald.invocations v where v.id = f.invocation_id limit 1
+        ) i
+        where i.trigger_id = any(${idArray(triggerIds)}::uuid[])
+    ),
     -- Only these are locked: fetching skips locked jobs, and the others' must not be skipped.
     theirs as materialized (
-      select j.id, i.trigger_id, j.run_at
-        from front f
-        join herald.invocations i on i.id = f.invocation_id
-        join graphile_worker._private_jobs j on j.id = f.id
-        where i.trigger_id = any(${idArray(triggerIds)}::uuid[])
-          and j.is_available and j.run_at <= now()
-        for update of j skip locked
+      select f.*
+        from found f
+        cross join lateral (
+          select from graphile_worker._private_jobs j
+            where j.id = f.id and j.is_available and j.run_at <= now()
+            limit 1
+            for update skip locked
+        ) j
     ),
     moved as (
       update graphile_worker._private_jobs j

@@ -1,30 +1,77 @@
 /** A line is found by index: whoever stands in it, and the jobs of everybody else, are not read to see who comes next. */
 import { randomUUID } from 'node:crypto';
-import { sql } from 'drizzle-orm';
-import { expect, test } from 'vitest';
-import { BATCH_SETTINGS, openDatabase } from '../../src/store/database.ts';
+import { type SQL, sql } from 'drizzle-orm';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { BATCH_SETTINGS, type Database, openDatabase } from '../../src/store/database.ts';
 import { takeTurns } from '../../src/store/turns.ts';
 import { callFromLine, findLines, sweepIntoLine } from '../../src/store/waiting-lines.ts';
 import { createTestDatabase } from '../support/database.ts';
 
 const LENGTH = 2000;
 
-test('calling, looking for a line and taking turns read the jobs of nobody else', async () => {
+let db: Database;
+beforeAll(async () => {
   const { url: _, ...address } = await createTestDatabase();
   // As the worker's, and one connection for everything: what it has read is known to itself at once.
-  const db = openDatabase(address, { name: 'lines', max: 1, settings: BATCH_SETTINGS });
-  await using opened = new AsyncDisposableStack();
-  opened.defer(() => db.$client.end());
+  db = openDatabase(address, { name: 'lines', max: 1, settings: BATCH_SETTINGS });
+});
+beforeEach(async () => {
+  await db.execute(
+    sql`truncate herald.triggers, herald.events, herald.invocations, graphile_worker._private_jobs cascade`,
+  );
+});
+afterAll(() => db.$client.end());
+
+async function insertTrigger(type: string): Promise<string> {
   const [trigger] = await db.execute<{ id: string }>(sql`
     insert into herald.triggers
       (id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers, max_concurrency)
     values
-      (herald.uuid_v7(), 'default', 'a', 'a', 'http://127.0.0.1:9/', 3, 5000, 'JSON', '1.0', '[]', 1000)
+      (herald.uuid_v7(), 'default', ${type}, ${type}, 'http://127.0.0.1:9/', 3, 5000, 'JSON', '1.0', '[]', 1000)
     returning id`);
-  const triggerId = trigger?.id ?? '';
+  return trigger?.id ?? '';
+}
+
+async function queue(type: string, count: number): Promise<void> {
   await db.execute(sql`
     select count(*) from herald.queue_events((
-      select json_agg(json_build_object('type', 'a')) from generate_series(1, ${LENGTH}::int)))`);
+      select json_agg(json_build_object('type', ${type}::text)) from generate_series(1, ${count}::int)))`);
+}
+
+test('sweeping looks up what is due, whatever the statistics say of the trigger', async () => {
+  await insertTrigger('well');
+  const triggerId = await insertTrigger('hangs');
+  await queue('well', LENGTH);
+  await db.execute(
+    sql`update herald.invocations set status = 'SUCCEEDED', next_attempt_at = null, finished_at = now()`,
+  );
+  await db.execute(sql`delete from graphile_worker._private_jobs`);
+  // Now they say that the other one has no invocations, and nobody a job.
+  for (const table of ['herald.invocations', 'graphile_worker._private_jobs']) {
+    await db.execute(sql.raw(`vacuum analyze ${table}`));
+  }
+  await queue('hangs', LENGTH);
+  const asked: SQL[] = [];
+  const heard = new Proxy(db, {
+    get: (target, key) =>
+      key === 'execute'
+        ? (query: SQL) => {
+            asked.push(query);
+            return target.execute(query);
+          }
+        : Reflect.get(target, key),
+  });
+  expect(await sweepIntoLine(heard, [triggerId])).toBe(LENGTH);
+  const [statement] = asked;
+  const rows = await db.execute<{ 'QUERY PLAN': string }>(sql`explain ${statement}`);
+  const plan = rows.map((one) => one['QUERY PLAN']).join('\n');
+  expect(plan).toMatch(/Index Scan using invocations_pkey/);
+  expect(plan).not.toMatch(/invocations_by_trigger|invocations_unfinished/);
+});
+
+test('calling, looking for a line and taking turns read the jobs of nobody else', async () => {
+  const triggerId = await insertTrigger('a');
+  await queue('a', LENGTH);
   expect(await sweepIntoLine(db, [triggerId])).toBe(LENGTH);
 
   async function read(): Promise<{ readonly scans: number; readonly rows: number }> {
