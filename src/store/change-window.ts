@@ -66,7 +66,8 @@ export function createChangeWindow(): ChangeWindow {
       if (batch.changes.length === 0) return;
       batches.push(...divided(batch));
       changes += batch.changes.length;
-      latest = batch.changes.at(-1)?.at.getTime() ?? latest;
+      // A transaction that was open for long comes late and is dated early.
+      latest = Math.max(latest, batch.changes.at(-1)?.at.getTime() ?? latest);
       while (changes > MAX_CHANGES && batches.length > 1) {
         const [oldest] = batches.splice(0, 1);
         first++;

@@ -45,7 +45,7 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
   let closed = false;
   let lastReadAt = Number.NEGATIVE_INFINITY;
   /** When all there was had been read. */
-  let caughtUpAt = Number.NEGATIVE_INFINITY;
+  let caughtUpAt = performance.now();
   /** Those who wait for a read that begins after they came. */
   let waiting: ((place: { index: number; position: Position }) => void)[] = [];
 
@@ -56,6 +56,8 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
     behind = true;
     if (reading) return;
     reading = true;
+    // Until now nothing was unread.
+    caughtUpAt = performance.now();
     while (behind && isWatched()) {
       const { restMs, rows } = pace.next(performance.now() - caughtUpAt);
       const leftMs = lastReadAt + restMs - performance.now();
@@ -95,7 +97,7 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
     }
     const before = window.latest();
     window.add({ changes: found.changes, position: found.position });
-    pace.read(found, Math.max(window.latest() - before, 0));
+    pace.read(found, window.latest() - before);
     if (found.more) behind = true;
     else caughtUpAt = performance.now();
     if (found.changes.length > 0) tell();

@@ -1,20 +1,22 @@
+import { type EventLoopUtilization, performance } from 'node:perf_hooks';
+
 /**
  * How long the feed rests between two reads, and how much it reads. Subscribers cost the process that also delivers: a
  * hundred of them turn 5,000 deliveries a second into two million messages. So a rest is in proportion to what was
  * handed out since the last one, and what has happened meanwhile goes out together, which costs each subscriber one
  * write and not many. Nothing is lost by resting: the log keeps what is unread.
  *
- * More than can be handed out in time is a flood. It is let by for a moment, and handed out when it is over, or has
- * lasted: deliveries come first.
+ * What one thread can hardly hand out in time is a flood. It is let by for a moment, once, so that deliveries come
+ * first; what is unread then, or whenever the feed has fallen behind, is caught up with as fast as the thread can.
  */
 export interface Pace {
   /** So much was read, the last change of which was made `spanMs` after the last one of the read before. */
   read(found: { readonly changes: readonly unknown[]; readonly rows: number }, spanMs: number): void;
-  /** A subscriber was given so many items. */
-  items(count: number): void;
+  /** A subscriber was given so many items; `live`: of what was read, and not of what it had missed. */
+  items(count: number, live: boolean): void;
   /** A subscriber came by a batch, whether it had an item for it or not. */
   batch(): void;
-  /** What comes next, after what has been handed out since the last call; `behindMs`: since when not all was read. */
+  /** What comes next, after what has been handed out since the last call; `behindMs`: since when there is unread. */
   next(behindMs: number): Step;
 }
 
@@ -45,7 +47,11 @@ interface Manner {
 
 const USUAL: Manner = { rest: 1.2, maxRestMs: 500, changes: 2000 };
 const LETTING_BY: Manner = { rest: 12, maxRestMs: 1000, changes: 500 };
-const CATCHING_UP: Manner = { rest: 3, maxRestMs: 500, changes: 2000 };
+const CATCHING_UP: Manner = { rest: 0.6, maxRestMs: 1000, changes: 2000 };
+/** The same where the thread had time left: what the work takes was estimated too high. */
+const HURRYING: Manner = { ...CATCHING_UP, maxRestMs: 10 };
+/** A thread that is busy for less than this share of the time has time left. */
+const BUSY = 0.8;
 /** Most rows of the log that are read at once. */
 const MAX_ROWS = 50;
 /** Items for subscribers that arrive a millisecond: more is a flood, with which one thread keeps up at the cost of all else. */
@@ -54,14 +60,19 @@ const FLOOD = 150;
 const AVERAGED_MS = 100;
 /** A flood is let by until the feed is this far behind, in ms. */
 const MAX_BEHIND_MS = 5000;
+/** A feed that has not read all there is for this long, in ms, has fallen behind. */
+const FOLLOWING_MS = 300;
 
-export function createPace(): Pace {
+/** `busy`: the share of the time since the last call that the thread was at work. */
+export function createPace(busy: () => number = watchThread()): Pace {
   /** Since the last step. */
   let workMs = 0;
   /** Not averaged yet: items, and the time in which they arrived, whenever they were read. */
   let arrived = 0;
   let spanMs = 0;
   let rate = 0;
+  /** The flood that lasts has been let by. */
+  let letBy = false;
   /** Changes in a row of the log, averaged. */
   let perRow = 1;
 
@@ -73,9 +84,12 @@ export function createPace(): Pace {
     spanMs = 0;
   }
 
-  function mannerFor(behindMs: number): Manner {
-    if (rate <= FLOOD) return USUAL;
-    return behindMs < MAX_BEHIND_MS ? LETTING_BY : CATCHING_UP;
+  function mannerFor(behindMs: number, share: number): Manner {
+    if (rate <= FLOOD) letBy = false;
+    else if (behindMs >= MAX_BEHIND_MS) letBy = true;
+    if (rate > FLOOD && !letBy) return LETTING_BY;
+    if (behindMs < FOLLOWING_MS) return USUAL;
+    return share < BUSY ? HURRYING : CATCHING_UP;
   }
 
   return {
@@ -84,20 +98,30 @@ export function createPace(): Pace {
       spanMs += span;
       if (rows > 0) perRow += (Math.max(changes.length / rows, 1) - perRow) / 2;
     },
-    items(count) {
+    items(count, live) {
       workMs += count * ITEM_MS;
-      arrived += count;
+      if (live) arrived += count;
     },
     batch() {
       workMs += BATCH_MS;
     },
     next(behindMs) {
       average();
-      const { rest, maxRestMs, changes } = mannerFor(behindMs);
+      const { rest, maxRestMs, changes } = mannerFor(behindMs, busy());
       const rows = Math.min(Math.max(Math.round(changes / perRow), 1), MAX_ROWS);
       const restMs = Math.min(maxRestMs, Math.max(MIN_REST_MS, workMs * rest));
       workMs = 0;
       return { restMs, rows };
     },
+  };
+}
+
+function watchThread(): () => number {
+  let last: EventLoopUtilization | undefined;
+  return () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, last);
+    last = now;
+    return utilization;
   };
 }

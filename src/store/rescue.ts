@@ -68,8 +68,8 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
           -- Marked in this very run of the job: each counts one attempt.
           coalesce((j.payload ->> 'begun')::int = j.attempts, false) as begun
         from graphile_worker._private_jobs j
-        join ended d on j.locked_by = d.pool_id
-        where j.key is not null
+        -- One pass, however many have ended.
+        where j.locked_by = any(array(select d.pool_id from ended d)) and j.key is not null
     ),
     known as materialized (
       select

@@ -42,8 +42,8 @@ export interface Source {
   settle(): Promise<{ readonly index: number; readonly position: Position }>;
   /** The batch number `index`; null where it is still to come, 'GONE' where the window has left it behind. */
   batch(index: number): Batch | null | 'GONE';
-  /** The subscriber is given items. */
-  handed(count: number): void;
+  /** The subscriber is given items, of a batch of the window or others. */
+  handed(count: number, live: boolean): void;
   /** The first batch of the window that may hold what is not in `position`; null where older ones may. */
   find(position: Position): number | null;
   /** When the latest change in the window was made, in epoch milliseconds of the database's clock. */
@@ -77,6 +77,8 @@ export function createSubscription<T>(source: Source, options: WatchOptions<T>, 
   let place = beginning(options.after);
   let items: readonly T[] = [];
   let taken = 0;
+  /** Whether they are of a batch of the window. */
+  let live = false;
   /** Ends after `items`. */
   let done = false;
   let ended = false;
@@ -171,11 +173,12 @@ export function createSubscription<T>(source: Source, options: WatchOptions<T>, 
       position: batch.position,
       read: stillAhead ? read : null,
     };
-    hold(selected);
+    hold(selected, true);
   }
 
-  function hold(selected: Selection<T>): void {
+  function hold(selected: Selection<T>, ofWindow = false): void {
     items = selected.items;
+    live = ofWindow;
     taken = 0;
     done = selected.done ?? false;
   }
@@ -187,7 +190,7 @@ export function createSubscription<T>(source: Source, options: WatchOptions<T>, 
         if (taken < items.length) {
           const value = items[taken] as T;
           taken++;
-          source.handed(1);
+          source.handed(1, live);
           return { done: false, value };
         }
         if (done) {
@@ -216,7 +219,7 @@ export function createSubscription<T>(source: Source, options: WatchOptions<T>, 
     peek: () => items.slice(taken),
     skip(count) {
       taken += count;
-      source.handed(count);
+      source.handed(count, live);
     },
   };
   return { iterator, wake: () => awake.resolve(), end: finish };

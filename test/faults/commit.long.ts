@@ -45,7 +45,7 @@ test.each([
     const type = `recorded-${moment}`;
     await createTrigger(fleet, { type, url: receiver.receiver.url });
     const clients = createClientLedger();
-    const held = worker.proxy.hold('"change":"SUCCEED"', moment);
+    const held = worker.proxy.hold('{"SUCCEED"}', moment);
     await clients.queue(api.url ?? '', type, { type, keyed: false });
     await held;
     expect(received(type).map(({ status }) => status)).toEqual([200]);

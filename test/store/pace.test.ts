@@ -7,7 +7,7 @@ function hand(pace: Pace, subscribers: number, spanMs: number): void {
   pace.read({ changes: Array(10), rows: 1 }, spanMs);
   for (let n = 0; n < subscribers; n++) {
     pace.batch();
-    pace.items(10);
+    pace.items(10, true);
   }
 }
 
@@ -44,8 +44,8 @@ test('it reads fewer rows where they hold more changes', () => {
   expect(pace.next(0).rows).toBe(1);
 });
 
-test('a flood that lasts is let by, until the feed is five seconds behind or the flood is over', () => {
-  const pace = createPace();
+test('a flood that lasts is let by once, until the feed is five seconds behind', () => {
+  const pace = createPace(() => 1);
   // 100 items a millisecond, which is many and no flood; a stall of the feed changes nothing about that.
   for (let n = 0; n < 100; n++) {
     hand(pace, 100, 10);
@@ -54,18 +54,43 @@ test('a flood that lasts is let by, until the feed is five seconds behind or the
   // Many more at once are none yet.
   hand(pace, 500, 2);
   expect(pace.next(0).restMs).toBeLessThanOrEqual(500);
-  for (let n = 0; n < 20; n++) {
+  const flood = (behindMs: number): number => {
     hand(pace, 1000, 10);
-    pace.next(0);
-  }
-  hand(pace, 1000, 10);
-  const lettingBy = pace.next(100);
-  expect(lettingBy.restMs).toBeGreaterThan(500);
-  hand(pace, 1000, 10);
-  const catchingUp = pace.next(5000);
-  expect(catchingUp.restMs).toBeLessThan(lettingBy.restMs / 2);
-  // What it reads then was made in quieter times.
+    return pace.next(behindMs).restMs;
+  };
+  for (let n = 0; n < 20; n++) flood(0);
+  const lettingBy = flood(100);
+  expect(lettingBy).toBeGreaterThan(500);
+  const catchingUp = flood(5000);
+  expect(catchingUp).toBeLessThan(lettingBy / 2);
+  // It goes on, and the feed has caught up with it: not once more.
+  expect(flood(0)).toBeLessThan(lettingBy / 2);
+  // What it reads now was made in quieter times; the next flood is another one.
   hand(pace, 100, 1000);
-  const after = pace.next(5000);
-  expect(after.restMs).toBeLessThan(catchingUp.restMs);
+  expect(pace.next(0).restMs).toBeLessThan(catchingUp);
+  for (let n = 0; n < 20; n++) flood(0);
+  expect(flood(0)).toBeGreaterThan(500);
+});
+
+test('what subscribers had missed and are told now is no flood', () => {
+  const pace = createPace(() => 1);
+  for (let n = 0; n < 100; n++) {
+    pace.read({ changes: Array(1), rows: 1 }, 1);
+    pace.items(1000, false);
+    expect(pace.next(0).restMs).toBeLessThanOrEqual(500);
+  }
+});
+
+test('a feed that has fallen behind does not rest where its thread has time left', () => {
+  let busy = 1;
+  const pace = createPace(() => busy);
+  const read = (behindMs: number): number => {
+    pace.read({ changes: Array(2000), rows: 10 }, 200);
+    return pace.next(behindMs).restMs;
+  };
+  expect(read(0)).toBeGreaterThan(300);
+  expect(read(1000)).toBeCloseTo(180);
+  busy = 0.5;
+  expect(read(1000)).toBe(10);
+  expect(read(0)).toBeGreaterThan(300);
 });
