@@ -2,6 +2,7 @@
 import type { InvocationStatus } from '../domain/invocation.ts';
 import { idArray } from './arrays.ts';
 import type { Database } from './database.ts';
+import { runPrepared } from './prepared.ts';
 
 /** What happened to a trigger. */
 export type TriggerChange = 'CREATED' | 'CHANGED' | 'PAUSED' | 'RESUMED' | 'DISABLED' | 'DELETED';
@@ -81,7 +82,7 @@ export async function readSubjects(
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, Subject>> {
   if (ids.length === 0) return new Map();
-  const rows = await db.$client.unsafe<Subject[]>(READ_SUBJECTS, [idArray(ids)], { prepare: true });
+  const rows = await runPrepared<Subject>(db, READ_SUBJECTS, [idArray(ids)]);
   return new Map(rows.map((row) => [row.id, row]));
 }
 

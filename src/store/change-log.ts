@@ -14,6 +14,7 @@ import {
 } from '../domain/position.ts';
 import { type Change, readSubjects, type TriggerChange, toChange } from './change-entries.ts';
 import type { Database, Executor, Transaction } from './database.ts';
+import { runPrepared } from './prepared.ts';
 
 /** A transaction that changed something. */
 export interface Commit {
@@ -54,15 +55,15 @@ export async function readPosition(db: Executor): Promise<Position> {
 }
 
 /**
- * What became visible since `position`, `rows` rows of the log at most. Prepared: the feed reads often.
+ * What became visible since `position`, `rows` rows of the log at most.
  * Transactions that were open at `position` are looked up one by one, so that one which stays open costs nothing.
  */
 export async function readChanges(db: Database, position: Position, rows: number): Promise<ReadChanges> {
-  const found = await db.$client.unsafe<LogRow[]>(
-    READ,
-    [`{${position.open.join(',')}}`, String(position.end), rows + 1],
-    { prepare: true },
-  );
+  const found = await runPrepared<LogRow>(db, READ, [
+    `{${position.open.join(',')}}`,
+    String(position.end),
+    rows + 1,
+  ]);
   const now = positionOf(found[0]?.snapshot);
   const horizon = positionOf(found[0]?.horizon);
   // A position ahead of us is of another history of the database, e.g. from before a restore.

@@ -5,6 +5,7 @@ import { FINAL_STATES } from '../domain/invocation.ts';
 import { idArray } from './arrays.ts';
 import { type Database, type Executor, inTransaction } from './database.ts';
 import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
+import { runPrepared } from './prepared.ts';
 import { type auditLog, events, invocations } from './schema.ts';
 
 export type EventRow = typeof events.$inferSelect;
@@ -18,7 +19,7 @@ export interface QueuedEvent {
   readonly event: EventRow | null;
 }
 
-interface QueuedRow extends Record<string, unknown> {
+interface QueuedRow {
   readonly outcome: QueuedEvent['outcome'];
   readonly id: string;
   readonly source: string;
@@ -29,10 +30,7 @@ interface QueuedRow extends Record<string, unknown> {
 
 /** Queues `batch` in one statement; answers in its order. */
 export async function queueEvents(db: Executor, batch: readonly NewEvent[]): Promise<readonly QueuedEvent[]> {
-  const rows = await db.execute<QueuedRow>(sql`
-    select outcome, event_id as id, source, received_at, due_at, invocations::text as invocations
-      from herald.queue_events(${JSON.stringify(batch)}::json)
-      order by position`);
+  const rows = await runPrepared<QueuedRow>(db, QUEUE_EVENTS, [JSON.stringify(batch)]);
   const answers = rows.map((row, index): QueuedEvent => {
     const invocations =
       row.invocations === null ? [] : (JSON.parse(row.invocations) as QueuedEvent['invocations']);
@@ -48,6 +46,11 @@ export async function queueEvents(db: Executor, batch: readonly NewEvent[]): Pro
     one.outcome === 'DUPLICATE' ? { ...one, invocations: first.get(one.eventId) ?? one.invocations } : one,
   );
 }
+
+const QUEUE_EVENTS = `
+  select outcome, event_id as id, source, received_at, due_at, invocations::text as invocations
+    from herald.queue_events($1::json)
+    order by position`;
 
 /** The row that was stored, without reading it back: one statement less for every event. */
 function storedEvent(asked: NewEvent, row: QueuedRow, invocationCount: number): EventRow {

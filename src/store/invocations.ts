@@ -16,6 +16,7 @@ import {
   readPages,
   type Sort,
 } from './pages.ts';
+import { runPrepared } from './prepared.ts';
 import { events, invocations } from './schema.ts';
 
 export type InvocationRow = typeof invocations.$inferSelect;
@@ -45,12 +46,11 @@ export async function loadDeliveries(
   db: Database,
   ids: readonly string[],
 ): Promise<readonly (Delivery | null)[]> {
-  const rows = await db.$client.unsafe<Delivery[]>(LOAD_DELIVERIES, [idArray(ids)], { prepare: true });
+  const rows = await runPrepared<Delivery>(db, LOAD_DELIVERIES, [idArray(ids)]);
   const byId = new Map(rows.map((row) => [row.id, row]));
   return ids.map((id) => byId.get(id) ?? null);
 }
 
-/** Prepared, and not through drizzle: half the cost, of a statement that every delivery takes part in. */
 const LOAD_DELIVERIES = `
   select
       i.id, i.event_id as "eventId", i.trigger_id as "triggerId", i.status as state,

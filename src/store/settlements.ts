@@ -6,6 +6,7 @@ import { type AttemptCause, FINAL_STATES, statesThat } from '../domain/invocatio
 import type { Decision } from '../domain/retry.ts';
 import { arrayOf } from './arrays.ts';
 import type { Database, Executor } from './database.ts';
+import { runPrepared } from './prepared.ts';
 
 /** What a delivery came to: the attempt, if one was made, and what follows. */
 export interface Settlement {
@@ -100,10 +101,10 @@ export type Settled =
  * `started_at` is the database's clock less the measured duration, so that clocks of workers do not matter.
  */
 export async function settle(db: Database, batch: readonly Settlement[]): Promise<readonly Settled[]> {
-  const rows = await db.$client.unsafe<{ id: string; by_queue: boolean }[]>(
+  const rows = await runPrepared<{ id: string; by_queue: boolean }>(
+    db,
     SETTLE,
     COLUMNS.map(({ of }) => arrayOf(batch, of)),
-    { prepare: true },
   );
   const byId = new Map(rows.map((row) => [row.id, row.by_queue]));
   return batch.map(({ invocationId }) => {
@@ -168,7 +169,7 @@ const FINAL_LIST = inList(FINAL_STATES);
 /** States in which an attempt may be shown as RUNNING. */
 const STARTABLE = inList(statesThat('START'));
 
-/** Prepared: planning it takes as long as recording twenty attempts. */
+/** Planning it takes as long as recording twenty attempts. */
 const SETTLE = `
     with given as materialized (
       select * from unnest(${COLUMNS.map(({ type }, index) => `$${index + 1}::${type}[]`).join(', ')})
