@@ -18,7 +18,7 @@ import type { Log } from './log.ts';
 import { closeAll, type Opened, openPostgres, openSecrets } from './opening.ts';
 import { listenForAnnouncements } from './store/announcements.ts';
 import { type ChangeFeed, createChangeFeed } from './store/changes.ts';
-import { openClient, openDatabase, ping } from './store/database.ts';
+import { BATCH_SETTINGS, openClient, openDatabase, ping } from './store/database.ts';
 import { describeError, isPassing, rootOf, sqlState } from './store/database-errors.ts';
 import { type Installation, readInstallation } from './store/installation.ts';
 import { migrate } from './store/migrate.ts';
@@ -42,6 +42,8 @@ export interface App {
 
 /** Connections of the pool: statements are shared by many callers, so a few are plenty on any machine. */
 const API_CONNECTIONS = 10;
+/** Those of the live feed, which reads in batches. */
+const FEED_CONNECTIONS = 4;
 
 /** A database that is there but starting, or that goes away while we start, is waited for this long, in ms. */
 const DATABASE_WAIT_MS = 20_000;
@@ -105,7 +107,13 @@ async function start(
   const listener = openClient(address, { name: 'herald listen', max: 1 });
   opened.push({ what: 'listener', close: () => listener.end({ timeout: 1 }) });
   const announcements = await listenForAnnouncements(listener);
-  const feed = createChangeFeed(db, announcements);
+  const feedDb = openDatabase(address, {
+    name: 'herald feed',
+    max: FEED_CONNECTIONS,
+    settings: BATCH_SETTINGS,
+  });
+  opened.push({ what: 'database of the feed', close: () => feedDb.$client.end({ timeout: 5 }) });
+  const feed = createChangeFeed(feedDb, announcements);
   opened.push({ what: 'feed', close: () => feed.close() });
 
   // The API opens first and closes last: a port that is taken stops nothing half-way, and health checks are answered

@@ -38,7 +38,7 @@ export interface Graphql {
 export function createGraphql(services: GraphqlServices): Graphql {
   const translate = createTranslate(services.log);
   const readQueued = createReadQueued(services);
-  const live = createLiveRows(services.db);
+  const live = createLiveRows(services.feed.db);
   const streams = new Set<Stream>();
   let closing = false;
   const contextOf = ({ caller, headers, deliver }: ServerContext): GraphqlContext => ({

@@ -1,8 +1,9 @@
 /** Attempts, read for the timeline. */
-import { asc, sql } from 'drizzle-orm';
+import { sql } from 'drizzle-orm';
 import { idArray } from './arrays.ts';
 import type { Executor } from './database.ts';
 import { type CappedCount, countRowsOf, type Page, type PageArgs, readPages, type Sort } from './pages.ts';
+import { prepareSelect } from './prepared.ts';
 import { attempts } from './schema.ts';
 
 export type AttemptRow = typeof attempts.$inferSelect;
@@ -26,20 +27,19 @@ export async function countAttemptsOf(
 }
 
 /** The attempt `number` of each pair, in any order; missing ones are absent. */
-export async function findAttempts(
+export function findAttempts(
   db: Executor,
   wanted: readonly { readonly invocationId: string; readonly number: number }[],
 ): Promise<readonly AttemptRow[]> {
   const ids = idArray(wanted.map(({ invocationId }) => invocationId));
   const numbers = `{${wanted.map(({ number }) => number).join(',')}}`;
-  return db
-    .select()
-    .from(attempts)
-    .where(
-      sql`(${attempts.invocationId}, ${attempts.number}) in (select * from unnest(${ids}::uuid[], ${numbers}::smallint[]))`,
-    )
-    .orderBy(asc(attempts.number));
+  return selectAttempts(db, [ids, numbers]);
 }
+
+const selectAttempts = prepareSelect(
+  attempts,
+  '(invocation_id, number) in (select * from unnest($1::uuid[], $2::smallint[]))',
+);
 
 const BY_NUMBER: Sort = {
   name: 'NUMBER',

@@ -14,6 +14,8 @@ import { createPace } from './pace.ts';
 import { createSubscription, type Source, type WatchIterator, type WatchOptions } from './subscription.ts';
 
 export interface ChangeFeed {
+  /** What it reads with; what else its subscribers need of a change is best read with it too. */
+  readonly db: Database;
   /** Live items until the caller stops reading (`return()`), `select` says done, or the feed closes. */
   watch<T>(options: WatchOptions<T>): WatchIterator<T>;
   /** Tells that something happened, but not what; and that the feed closes. Returns what ends it. */
@@ -134,6 +136,7 @@ export function createChangeFeed(db: Database, announcements: Announcements): Ch
   };
 
   return {
+    db,
     watch<T>(options: WatchOptions<T>) {
       const { iterator, ...subscription } = createSubscription<T>(source, options, () =>
         subscriptions.delete(subscription),

@@ -1,7 +1,9 @@
 /** Statements that are asked again and again, planned once for each connection. */
+import { getTableColumns } from 'drizzle-orm';
+import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core';
 import type { PostgresJsSession } from 'drizzle-orm/postgres-js';
 import type { Executor } from './database.ts';
-import type { Statements } from './pool-statement.ts';
+import type { Statement, Statements } from './pool-statement.ts';
 
 /**
  * Runs a statement of a fixed text. Not prepared, it takes two round trips, as postgres.js asks for the types of its
@@ -12,8 +14,30 @@ export function runPrepared<Row extends object>(
   db: Executor,
   text: string,
   parameters: readonly unknown[],
-): Promise<readonly Row[]> {
+): Statement<readonly Row[]> {
   // Of a database it is the pool, of a transaction the connection that it has for itself.
   const { client } = db._.session as unknown as PostgresJsSession<never, never, never>;
-  return (client as unknown as Statements).unsafe<Row[]>(text, parameters, { prepare: true });
+  return (client as unknown as Statements).unsafe<readonly Row[]>(text, parameters, { prepare: true });
 }
+
+/** Reads whole rows of `table`, as drizzle has them. `where` is SQL, with its parameters as `$1`, `$2` …. */
+export function prepareSelect<Table extends PgTable>(table: Table, where: string) {
+  const { schema, name } = getTableConfig(table);
+  const columns = Object.entries(getTableColumns(table));
+  const list = columns.map(([, column]) => `"${column.name}"`).join(', ');
+  const text = `select ${list} from "${schema}"."${name}" where ${where}`;
+  return async (db: Executor, parameters: readonly unknown[]): Promise<readonly Table['$inferSelect'][]> => {
+    const rows = await runPrepared<readonly unknown[]>(db, text, parameters).values();
+    return rows.map((values) => {
+      const row: Record<string, unknown> = {};
+      for (const [index, [key, column]] of columns.entries()) {
+        const value = values[index];
+        row[key] = value === null ? null : column.mapFromDriverValue(value as never);
+      }
+      return row as Table['$inferSelect'];
+    });
+  };
+}
+
+/** What `prepareSelect` takes for rows by id, given an array of ids. */
+export const BY_ID = 'id = any($1::uuid[])';

@@ -5,7 +5,7 @@ import type { ContentMode, SpecVersion } from '../domain/envelope.ts';
 import { type AttemptCause, FINAL_STATES, statesThat } from '../domain/invocation.ts';
 import type { Decision } from '../domain/retry.ts';
 import { arrayOf } from './arrays.ts';
-import type { Database, Executor } from './database.ts';
+import type { Executor } from './database.ts';
 import { runPrepared } from './prepared.ts';
 
 /** What a delivery came to: the attempt, if one was made, and what follows. */
@@ -100,7 +100,7 @@ export type Settled =
  * A paused trigger's retry is held instead, a cancelled invocation keeps its state and only gains the attempt.
  * `started_at` is the database's clock less the measured duration, so that clocks of workers do not matter.
  */
-export async function settle(db: Database, batch: readonly Settlement[]): Promise<readonly Settled[]> {
+export async function settle(db: Executor, batch: readonly Settlement[]): Promise<readonly Settled[]> {
   const rows = await runPrepared<{ id: string; by_queue: boolean }>(
     db,
     SETTLE,

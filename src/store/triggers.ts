@@ -6,6 +6,7 @@ import type { TriggerChange } from './change-entries.ts';
 import { recordTriggerChange } from './change-log.ts';
 import type { Executor, Transaction } from './database.ts';
 import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
+import { BY_ID, prepareSelect } from './prepared.ts';
 import { projects, signingKeys, triggers } from './schema.ts';
 
 export type TriggerRow = typeof triggers.$inferSelect;
@@ -73,12 +74,11 @@ const CHANGE_TO: Readonly<Record<TriggerStatus, TriggerChange>> = {
 };
 
 /** Triggers by id, deleted ones included, in any order; missing ones are absent. */
-export async function findTriggers(db: Executor, ids: readonly string[]): Promise<readonly TriggerRow[]> {
-  return db
-    .select()
-    .from(triggers)
-    .where(sql`${triggers.id} = any(${sql.param(idArray(ids))}::uuid[])`);
+export function findTriggers(db: Executor, ids: readonly string[]): Promise<readonly TriggerRow[]> {
+  return selectTriggers(db, [idArray(ids)]);
 }
+
+const selectTriggers = prepareSelect(triggers, BY_ID);
 
 export async function findTriggerByName(
   db: Executor,

@@ -135,6 +135,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
 function counted(inner: ChangeFeed) {
   let watching = 0;
   const feed: ChangeFeed = {
+    db: inner.db,
     watch(options) {
       const items = inner.watch(options);
       watching++;

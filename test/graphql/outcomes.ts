@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 /** What the worker would have recorded, for tests without one. */
 import type { AttemptErrorCode } from '../../src/domain/attempt.ts';
-import type { Database } from '../../src/store/database.ts';
+import type { Executor } from '../../src/store/database.ts';
 import { type Settlement, settle } from '../../src/store/settlements.ts';
 
 export interface Played {
@@ -15,7 +15,7 @@ export interface Played {
 }
 
 /** Records attempts as if they had been made, in one batch. */
-export async function play(db: Database, ...attempts: readonly Played[]): Promise<void> {
+export async function play(db: Executor, ...attempts: readonly Played[]): Promise<void> {
   const settled = await settle(db, attempts.map(toSettlement));
   if (settled.some((one) => one === 'OVERTAKEN')) throw new Error(`overtaken: ${JSON.stringify(settled)}`);
 }

@@ -1,7 +1,9 @@
+import { sql } from 'drizzle-orm';
 import { createClient as createSseClient } from 'graphql-sse';
 import { createClient as createWebSocketClient } from 'graphql-ws';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { WebSocket } from 'ws';
+import { inTransaction, type Transaction } from '../../src/store/database.ts';
 import { until } from '../support/until.ts';
 import { createTrigger, type Loose, queueEvent } from './ask.ts';
 import { type Door, openDoor, TOKEN } from './door.ts';
@@ -312,11 +314,11 @@ test.each([
 
 describe('a subscriber that missed changes', () => {
   /** More changes at once than the feed hands out, with `work` among them. */
-  const flood = (work: (db: Door['db']) => Promise<unknown>) =>
-    door.sql.begin(async (client) => {
-      await client.unsafe(`insert into herald.changes (entries) select '' from generate_series(1, 5001)`);
-      await work({ $client: client } as unknown as Door['db']);
-      await client.unsafe('select herald.announce()');
+  const flood = (work: (tx: Transaction) => Promise<unknown>) =>
+    inTransaction(door.db, async (tx) => {
+      await tx.execute(sql`insert into herald.changes (entries) select '' from generate_series(1, 5001)`);
+      await work(tx);
+      await tx.execute(sql`select herald.announce()`);
     });
 
   test('is told to read again, and is told the state', async () => {
@@ -341,7 +343,7 @@ describe('a subscriber that missed changes', () => {
     const watching = subscribe(PROGRESS, { id: event.id });
     await until(() => watching.items.length === 1, 'the current state');
     const invocationId = event.invocations[0] as string;
-    await flood((db) => play(db, { invocationId, number: 1, statusCode: 200, decision: SUCCEED }));
+    await flood((tx) => play(tx, { invocationId, number: 1, statusCode: 200, decision: SUCCEED }));
     await until(() => watching.over(), 'the end');
     expect(watching.over()).toBe('COMPLETE');
     expect(progress(watching).at(-1)).toMatchObject({ done: true, counts: { total: 1, succeeded: 1 } });
