@@ -17,7 +17,7 @@ import {
   InvocationFilter as InvocationFilterInput,
   NEWEST_FIRST,
 } from './invocation-list.ts';
-import type { LiveRows } from './live-rows.ts';
+import type { RowsOfBatch } from './live-rows.ts';
 import { AttemptRef, InvocationRef } from './refs.ts';
 
 interface InvocationUpdate {
@@ -106,10 +106,7 @@ unfinished match, newest 100 at most, then goes live.`,
         start: async ({ cursor }) => ({
           items: snapshot === false ? [] : await readSnapshot(db, filter, cursor),
         }),
-        select: (changes, batch) =>
-          changes === batch.changes
-            ? live.selection(batch, name, () => select(changes, batch))
-            : select(changes, batch),
+        select: (changes, batch) => live.selection(batch, changes, name, () => select(changes, batch)),
         missed: ({ cursor }) => ({
           ...{ cursor, kind: 'RESYNC', at: new Date() },
           ...{ previousStatus: null, status: null, invocation: null, attempt: null },
@@ -182,10 +179,11 @@ interface ReadChange {
   readonly attempt: AttemptRow | null;
 }
 
-async function readChange(change: InvocationChange, rows: ReturnType<LiveRows['of']>): Promise<ReadChange> {
+async function readChange(change: InvocationChange, rows: RowsOfBatch): Promise<ReadChange> {
   const [invocation, attempt] = await Promise.all([
     rows.invocation(change.invocation),
     change.attempt === null ? null : rows.attempt(change.invocation, change.attempt),
+    rows.expectEvent(change.event),
   ]);
   return { change, commit: change.commit, invocation, attempt };
 }

@@ -1,5 +1,6 @@
 /** Invocations: the type, and how they are read. */
 import { statusOf } from '../domain/invocation.ts';
+import type { EventRow } from '../store/events.ts';
 import { countInvocations, type InvocationRow, listInvocations } from '../store/invocations.ts';
 import { AttemptConnection } from './attempt.ts';
 import { builder } from './builder.ts';
@@ -77,9 +78,9 @@ InvocationRef.implement({
       description: 'Milliseconds from due time to success; null unless SUCCEEDED.',
       resolve: ({ status, finishedAt, eventId }, _args, { loaders }) => {
         if (status !== 'SUCCEEDED' || finishedAt === null) return null;
-        return eventOf(eventId, loaders).then(({ dueAt }) =>
-          Math.max(0, finishedAt.getTime() - dueAt.getTime()),
-        );
+        const latency = ({ dueAt }: EventRow) => Math.max(0, finishedAt.getTime() - dueAt.getTime());
+        const event = eventOf(eventId, loaders);
+        return event instanceof Promise ? event.then(latency) : latency(event);
       },
     }),
     lastAttempt: t.field({
@@ -134,9 +135,13 @@ async function visibleInvocation(
   return visibleEvent(event, context) && invocation;
 }
 
-async function eventOf(eventId: string, loaders: Loaders) {
-  const event = await loaders.event(eventId);
-  // Retention removes an event and its invocations in one transaction.
-  if (event === null) throw new Error(`event ${eventId} of an invocation is missing`);
-  return event;
+function eventOf(eventId: string, loaders: Loaders): EventRow | Promise<EventRow> {
+  return (
+    loaders.eventHere(eventId) ??
+    loaders.event(eventId).then((event) => {
+      // Retention removes an event and its invocations in one transaction.
+      if (event === null) throw new Error(`event ${eventId} of an invocation is missing`);
+      return event;
+    })
+  );
 }

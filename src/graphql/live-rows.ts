@@ -5,14 +5,23 @@
 import type { DatedChange } from '../store/change-log.ts';
 import type { Batch } from '../store/change-window.ts';
 import type { Database } from '../store/database.ts';
+import type { EventRow } from '../store/events.ts';
 import { UNLIMITED } from './budget.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 
-type Shared = Pick<Loaders, 'event' | 'invocation' | 'trigger' | 'attempt'>;
+type Shared = Pick<Loaders, 'event' | 'eventHere' | 'invocation' | 'trigger' | 'attempt'>;
+
+export interface RowsOfBatch extends Shared {
+  /**
+   * Reads an event ahead where payloads of the batches before asked for theirs: together with all else that is read for
+   * the batch, and not for some payloads after the other.
+   */
+  expectEvent(id: string): Promise<unknown>;
+}
 
 export interface LiveRows {
   /** Rows as they are when the first subscriber comes by `batch`. */
-  of(batch: Batch): Shared;
+  of(batch: Batch): RowsOfBatch;
   /** The same for an item that was made from a batch; nothing where it was not. */
   loadersOf(item: unknown): Partial<Shared>;
   /**
@@ -20,8 +29,13 @@ export interface LiveRows {
    * subscriber can be answered to the next one.
    */
   item<Item extends object>(batch: Batch, change: DatedChange, name: string, make: () => Item): Item;
-  /** What `select` makes of all changes of a batch, shared by all who ask with the same `name`. */
-  selection<T>(batch: Batch, name: string, select: () => Promise<T>): Promise<T>;
+  /** What `select` makes of `changes`: where they are all of a batch, shared by all who ask with the same `name`. */
+  selection<T>(
+    batch: Batch,
+    changes: readonly DatedChange[],
+    name: string,
+    select: () => Promise<T>,
+  ): Promise<T>;
   /** Whether it was made by `item`. */
   isShared(item: unknown): item is object;
   /** What `read` reads, shared by all who ask with the same `name` at the same time or a moment later. */
@@ -29,7 +43,9 @@ export interface LiveRows {
 }
 
 interface Kept {
-  readonly rows: Shared;
+  readonly rows: RowsOfBatch;
+  /** Whether a payload asked for an event. */
+  asksForEvents: boolean;
   readonly items: Map<DatedChange, Map<string, object>>;
   readonly selections: Map<string, Promise<unknown>>;
 }
@@ -47,8 +63,25 @@ export function createLiveRows(db: Database): LiveRows {
   function keep(batch: Batch): Kept {
     const known = kept.get(batch);
     if (known !== undefined) return known;
+    const expectsEvents = [...kept.values()].some(({ asksForEvents }) => asksForEvents);
     const { event, invocation, trigger, attempt } = createLoaders(db, UNLIMITED);
-    const entry = { rows: { event, invocation, trigger, attempt }, items: new Map(), selections: new Map() };
+    const here = new Map<string, EventRow>();
+    const read = async (id: string): Promise<EventRow | null> => {
+      const row = await event(id);
+      if (row !== null) here.set(id, row);
+      return row;
+    };
+    const eventHere = (id: string): EventRow | null => {
+      entry.asksForEvents = true;
+      return here.get(id) ?? null;
+    };
+    const expectEvent = async (id: string): Promise<unknown> => expectsEvents && read(id);
+    const entry: Kept = {
+      rows: { event: read, eventHere, expectEvent, invocation, trigger, attempt },
+      asksForEvents: false,
+      items: new Map(),
+      selections: new Map(),
+    };
     kept.set(batch, entry);
     const [oldest] = kept.keys();
     if (kept.size > KEPT_BATCHES && oldest !== undefined) kept.delete(oldest);
@@ -71,7 +104,13 @@ export function createLiveRows(db: Database): LiveRows {
       batches.set(item, batch);
       return item;
     },
-    selection<T>(batch: Batch, name: string, select: () => Promise<T>): Promise<T> {
+    selection<T>(
+      batch: Batch,
+      changes: readonly DatedChange[],
+      name: string,
+      select: () => Promise<T>,
+    ): Promise<T> {
+      if (changes !== batch.changes) return select();
       const { selections } = keep(batch);
       const made = (selections.get(name) as Promise<T> | undefined) ?? select();
       selections.set(name, made);

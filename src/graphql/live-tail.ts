@@ -3,6 +3,7 @@ import { type Caller, seesProject } from '../domain/caller.ts';
 import { encodeCursor } from '../domain/position.ts';
 import type { AttemptRow } from '../store/attempts.ts';
 import { type DatedChange, readPosition } from '../store/change-log.ts';
+import type { Batch } from '../store/change-window.ts';
 import type { InvocationRow } from '../store/invocations.ts';
 import { withCursors } from '../store/subscription.ts';
 import { type ActivityKind, type ChangeRows, isOfKind, kindsOf, summaryOf } from './activity.ts';
@@ -99,19 +100,21 @@ builder.subscriptionFields((t) => ({
     },
     subscribe: (_root, { filter: asked, after }, { services: { feed }, caller, live }) => {
       const filter = activityFilter(asked);
+      const name = `tail ${JSON.stringify([filter, caller.projects])}`;
+      const select = async (changes: readonly DatedChange[], batch: Batch) => {
+        const wanted = changes.flatMap((change) => wantedOf(change, filter, caller));
+        const found = await Promise.all(wanted.map((one) => readRows(one, live.of(batch))));
+        const matching = found.filter(({ kind, change, rows }) => isOfKind(kind, change, rows));
+        return {
+          items: withCursors(matching, (one, cursor) =>
+            live.item(batch, one.change, `${one.kind} ${cursor}`, () => toActivity(one, cursor)),
+          ),
+        };
+      };
       return feed.watch<Activity>({
         after,
         start: () => Promise.resolve({ items: [] }),
-        select: async (changes, batch) => {
-          const wanted = changes.flatMap((change) => wantedOf(change, filter, caller));
-          const found = await Promise.all(wanted.map((one) => readRows(one, live.of(batch))));
-          const matching = found.filter(({ kind, change, rows }) => isOfKind(kind, change, rows));
-          return {
-            items: withCursors(matching, (one, cursor) =>
-              live.item(batch, one.change, `${one.kind} ${cursor}`, () => toActivity(one, cursor)),
-            ),
-          };
-        },
+        select: (changes, batch) => live.selection(batch, changes, name, () => select(changes, batch)),
         missed: ({ cursor }) => ({
           ...{ cursor, kind: 'RESYNC', at: new Date(), summary: 'updates were missed' },
           ...{ eventId: null, triggerId: null, invocation: null, attempt: null },

@@ -38,6 +38,8 @@ export interface Loaders {
   now(): Promise<Date>;
   trigger(id: string): Promise<TriggerRow | null>;
   event(id: string): Promise<EventRow | null>;
+  /** The event where it has been read ahead: what waits for nothing is executed in one go. */
+  eventHere(id: string): EventRow | null;
   invocation(id: string): Promise<InvocationRow | null>;
   progress(eventId: string): Promise<Progress>;
   signingKeys(triggerId: string): Promise<readonly SigningKeyRow[]>;
@@ -128,6 +130,7 @@ export function createLoaders(db: Database, budget: Budget): Loaders {
     now: clock,
     trigger: async (id) => (isUuid(id) ? trigger().load(id) : null),
     event: async (id) => (isUuid(id) ? event().load(id) : null),
+    eventHere: () => null,
     invocation: async (id) => (isUuid(id) ? invocation().load(id) : null),
     progress: (id) => progress().load(id),
     signingKeys: (id) => signingKeys().load(id),
