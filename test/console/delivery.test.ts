@@ -70,7 +70,7 @@ describe('the way of an event', () => {
 
     await goTo(page, '/');
     const attention = page.getByRole('region', { name: 'Needs attention' });
-    await attention.getByText('lost gave up').waitFor();
+    await attention.getByText('lost delivery given up').waitFor();
     await attention.getByText('The receiver answered 404 Not Found').waitFor();
     await page.getByRole('figure', { name: /^Retries over time: \d/ }).waitFor();
     await page.getByRole('figure', { name: /^Latency over time.*median [\d.]+ m?s/ }).waitFor();
@@ -169,6 +169,30 @@ describe('lists', () => {
     expect(await rows.count()).toBeLessThan(60);
     await page.getByRole('button', { name: '1 new event' }).click();
     await until(async () => (await first())?.endsWith(id), 'the waiting row');
+  });
+
+  test('more new rows than are read at once leave no gap in the list', async () => {
+    const queue = (count: number): Promise<unknown> =>
+      house.app.graphql(
+        'mutation ($input: QueueEventsInput!) { queueEvents(input: $input) { userErrors { message } } }',
+        { input: { events: Array.from({ length: count }, () => ({ type: 'flood' })) } },
+      );
+    await queue(100);
+    await using visited = await house.open('/events?type=flood');
+    const { page } = visited;
+    await page.locator('.table-body [role=row]').first().waitFor();
+    await page.evaluate('document.querySelector("main").scrollTo(0, 1000)');
+    await queue(200);
+    await page.getByRole('button', { name: '50+ new events' }).click();
+    const { events } = await house.app.graphql<{ events: { nodes: readonly { readonly id: string }[] } }>(
+      '{ events(filter: {type: ["flood"]}, first: 100) { nodes { id } } }',
+    );
+    await page.evaluate('document.querySelector("main").scrollTo(0, 80 * 44)');
+    const link = page.locator('[aria-rowindex="82"]').getByRole('link');
+    await until(
+      async () => (await link.getAttribute('href')) === `/events/${events.nodes[80]?.id}`,
+      'the row that is the 81st newest',
+    );
   });
 
   test('the live tail goes on where it was paused, without a gap', async () => {

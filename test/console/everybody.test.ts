@@ -137,6 +137,30 @@ describe.each([
   }, 90_000);
 });
 
+test('lists fit the window, whatever its width', async () => {
+  await createTrigger(house.app, { name: 'as-wide-as-others', type: 'fits', url: house.receiver.url });
+  await queueEvent(house.app, { type: 'fits' });
+  await using visited = await house.open('/');
+  const { page } = visited;
+  for (const width of [360, 900, 901, 1024, 1101, 1440]) {
+    await page.setViewportSize({ width, height: 800 });
+    for (const path of ['/triggers', '/events', '/invocations']) {
+      await goTo(page, path);
+      await page.locator('.table-body [role=row]').first().waitFor();
+      const misfits = await page.evaluate(`(() => {
+        const { right } = document.querySelector('.table').getBoundingClientRect();
+        const cells = Array.from(document.querySelectorAll('.table-row > span'));
+        const names = cells.filter((cell) => cell.querySelector('.row-link') !== null);
+        return [
+          ...cells.filter((cell) => cell.getBoundingClientRect().right > right),
+          ...names.filter((cell) => cell.clientWidth < 90),
+        ].map((cell) => cell.textContent);
+      })()`);
+      expect(misfits, `${path} at ${width} px`).toEqual([]);
+    }
+  }
+});
+
 test('the colours can be switched, and stay', async () => {
   await using visited = await house.open('/settings', { width: 1024 });
   const { page } = visited;

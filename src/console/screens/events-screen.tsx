@@ -81,21 +81,27 @@ const COLUMNS: readonly Column<EventRow>[] = [
   { name: 'Status', width: '8.5rem', cell: ({ status }) => <Status of={status} /> },
   {
     name: 'Type',
-    width: 'minmax(9rem, 1.6fr)',
+    width: 'minmax(0, 1.6fr)',
     cell: ({ id, type }) => (
       <Link to={`/events/${id}`} class="row-link">
         {type}
       </Link>
     ),
   },
-  { name: 'Deliveries', width: 'minmax(11rem, 1.2fr)', cell: (event) => <Deliveries event={event} /> },
+  { name: 'Deliveries', width: 'minmax(0, 1.2fr)', cell: (event) => <Deliveries event={event} /> },
   {
     name: 'Event id',
     width: '9.5rem',
-    when: 'wide',
+    notIn: ['SMALL', 'PHONE'],
     cell: ({ id }) => <code title={id}>{`${id.slice(0, 8)}…${id.slice(-8)}`}</code>,
   },
-  { name: 'Data', width: '5rem', when: 'wide', align: 'end', cell: ({ dataSize }) => bytes(dataSize) },
+  {
+    name: 'Data',
+    width: '5rem',
+    notIn: ['SMALL', 'PHONE'],
+    align: 'end',
+    cell: ({ dataSize }) => bytes(dataSize),
+  },
   {
     name: 'Received',
     width: '7.5rem',

@@ -101,19 +101,24 @@ const COLUMNS: readonly Column<InvocationRow>[] = [
   { name: 'Status', width: '8.5rem', cell: ({ status }) => <Status of={status} /> },
   {
     name: 'Trigger',
-    width: 'minmax(8rem, 1fr)',
+    width: 'minmax(0, 1.1fr)',
     cell: (row) => (
       <Link to={linkOf(row)} class="row-link">
         {row.triggerName}
       </Link>
     ),
   },
-  { name: 'Event type', width: 'minmax(7rem, 0.8fr)', when: 'wide', cell: ({ event }) => event.type },
-  { name: 'Last answer', width: 'minmax(9rem, 2fr)', cell: (row) => <LastAnswer row={row} /> },
+  {
+    name: 'Event type',
+    width: 'minmax(0, 0.8fr)',
+    notIn: ['SMALL', 'PHONE'],
+    cell: ({ event }) => event.type,
+  },
+  { name: 'Last answer', width: 'minmax(0, 1.9fr)', cell: (row) => <LastAnswer row={row} /> },
   {
     name: 'Attempts',
     width: '5rem',
-    when: 'wide',
+    notIn: ['SMALL', 'PHONE'],
     align: 'end',
     cell: ({ attemptCount, maxAttempts }) => `${attemptCount} of ${maxAttempts}`,
   },

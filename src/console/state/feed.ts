@@ -24,9 +24,11 @@ export interface Feed<Node> {
   /** Null until the first answer. */
   readonly rows: readonly Node[] | null;
   readonly total: { readonly value: number; readonly capped: boolean } | null;
-  /** Rows that wait to be shown on top. */
-  readonly waiting: number;
+  /** Rows that wait to be shown on top; `capped` where there are more of them than were read. */
+  readonly waiting: { readonly value: number; readonly capped: boolean };
   readonly hasMore: boolean;
+  /** The list is as long as it gets, and there is more to see. */
+  readonly full: boolean;
   readonly failure: Failure | null;
   readonly loadMore: () => void;
   readonly showWaiting: () => void;
@@ -39,21 +41,35 @@ export interface Feed<Node> {
 const PAGE = 50;
 /** Rows kept in the page. Who needs to look further back filters by time. */
 const MAX_ROWS = 20_000;
+/** Rows that wait at most, to be put on top of what is being read. */
+const MAX_WAITING = 1000;
 const STIR_MS = 700;
 /** After a connection is made, in ms. */
 const AGAIN_MS = [1000, 4000] as const;
 /** The net under what is said live, in ms. */
 const NET_MS = 15_000;
 
-interface State<Node> {
-  readonly rows: readonly Node[] | null;
-  readonly waiting: readonly Node[];
+/** Where the rows below a list's last one are read from. */
+interface End {
   readonly cursor: string | null;
   readonly hasMore: boolean;
+}
+
+interface State<Node> extends End {
+  readonly rows: readonly Node[] | null;
+  readonly waiting: readonly Node[];
+  /** How many have come to wait, those that were let go of included. */
+  readonly waited: number;
+  /**
+   * Set where more came than was read, so that rows are missing between those that wait and those that are shown, or
+   * where the list would grow too long: it then begins anew with what waits, without a gap, and goes on here.
+   */
+  readonly anew: End | null;
   readonly total: Feed<Node>['total'];
 }
 
-const NOTHING = { rows: null, waiting: [], cursor: null, hasMore: false, total: null } as const;
+const NOBODY_WAITS = { waiting: [], waited: 0, anew: null } as const;
+const NOTHING = { rows: null, ...NOBODY_WAITS, cursor: null, hasMore: false, total: null } as const;
 
 export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data, Filter, Node>): Feed<Node> {
   const { document, pick, filter, atTop } = source;
@@ -81,14 +97,7 @@ export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data,
   const start = useCallback(async (): Promise<void> => {
     const page = await read(PAGE, null);
     if (page === null) return;
-    const { nodes, pageInfo, totalCount } = page;
-    setState({
-      rows: nodes,
-      waiting: [],
-      cursor: pageInfo.endCursor,
-      hasMore: pageInfo.hasNextPage,
-      total: totalCount,
-    });
+    setState({ rows: page.nodes, ...NOBODY_WAITS, ...endOf(page), total: page.totalCount });
   }, [read]);
 
   useEffect(() => {
@@ -122,22 +131,25 @@ export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data,
   const loadMore = useCallback(async (): Promise<void> => {
     if (loading.current || !state.hasMore || (state.rows?.length ?? 0) >= MAX_ROWS) return;
     loading.current = true;
-    const page = await read(100, state.cursor);
+    const after = state.cursor;
+    const page = await read(100, after);
     loading.current = false;
     if (page === null) return;
-    setState((before) => ({
-      ...before,
-      rows: [...(before.rows ?? []), ...without(page.nodes, before.rows ?? [])],
-      cursor: page.pageInfo.endCursor,
-      hasMore: page.pageInfo.hasNextPage,
-    }));
+    setState((before) => {
+      // The list has begun anew meanwhile: these do not follow its last row.
+      if (before.cursor !== after) return before;
+      const rows = before.rows ?? [];
+      return { ...before, rows: [...rows, ...without(page.nodes, rows)], ...endOf(page) };
+    });
   }, [read, state.cursor, state.hasMore, state.rows]);
 
+  const full = state.hasMore && (state.rows?.length ?? 0) >= MAX_ROWS;
   return {
     rows: state.rows,
     total: state.total,
-    waiting: state.waiting.length,
-    hasMore: state.hasMore && (state.rows?.length ?? 0) < MAX_ROWS,
+    waiting: { value: state.waited, capped: state.anew !== null },
+    hasMore: state.hasMore && !full,
+    full,
     failure,
     loadMore: () => void loadMore(),
     showWaiting: useCallback(() => setState(showWaiting), []),
@@ -147,22 +159,31 @@ export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data,
 }
 
 function merge<Node extends Row>(before: State<Node>, page: Connection<Node>, onTop: boolean): State<Node> {
-  const { nodes, pageInfo, totalCount } = page;
-  const fresh = { cursor: pageInfo.endCursor, hasMore: pageInfo.hasNextPage, total: totalCount };
-  if (before.rows === null) return { rows: nodes, waiting: [], ...fresh };
+  const { nodes, totalCount: total } = page;
+  if (before.rows === null) return { rows: nodes, ...NOBODY_WAITS, ...endOf(page), total };
   const known = new Set([...before.waiting, ...before.rows].map(({ id }) => id));
-  const overlaps = nodes.length < PAGE || nodes.some(({ id }) => known.has(id));
-  // More came than a page holds: what is between is not there, so the list begins anew from the top.
-  if (!overlaps && onTop) return { rows: nodes, waiting: [], ...fresh };
   const added = nodes.filter(({ id }) => !known.has(id));
-  const patched = patchRows({ ...before, total: totalCount }, nodes);
-  const waiting = [...added, ...patched.waiting].slice(0, 1000);
-  return onTop ? showWaiting({ ...patched, waiting }) : { ...patched, waiting };
+  const waited = before.waited + added.length;
+  const patched = { ...patchRows(before, nodes), waited, total };
+  const follows = nodes.length < PAGE || added.length < nodes.length;
+  const waiting = before.waiting.length + added.length;
+  const room = waiting <= MAX_WAITING && before.rows.length + waiting <= MAX_ROWS;
+  const merged =
+    follows && room
+      ? { ...patched, waiting: [...added, ...patched.waiting] }
+      : { ...patched, waiting: nodes, anew: endOf(page) };
+  return onTop ? showWaiting(merged) : merged;
 }
 
 function showWaiting<Node>(before: State<Node>): State<Node> {
-  if (before.waiting.length === 0) return before;
-  return { ...before, rows: [...before.waiting, ...(before.rows ?? [])], waiting: [] };
+  const { waiting, anew, rows } = before;
+  if (anew !== null) return { ...before, rows: waiting, ...NOBODY_WAITS, ...anew };
+  if (waiting.length === 0) return before;
+  return { ...before, rows: [...waiting, ...(rows ?? [])], ...NOBODY_WAITS };
+}
+
+function endOf({ pageInfo }: Pick<Connection<unknown>, 'pageInfo'>): End {
+  return { cursor: pageInfo.endCursor, hasMore: pageInfo.hasNextPage };
 }
 
 function patchRows<Node extends Row>(before: State<Node>, newer: readonly Node[]): State<Node> {

@@ -4,7 +4,7 @@ import type { Feed } from '../state/feed.ts';
 import { Icon } from './icon.tsx';
 import { Loading, Problem } from './parts.tsx';
 import { type Column, VirtualTable } from './virtual-table.tsx';
-import { plural } from './words.ts';
+import { capped, count } from './words.ts';
 
 interface FeedTableProps<Row extends { readonly id: string }> {
   readonly label: string;
@@ -27,10 +27,10 @@ export function FeedTable<Row extends { readonly id: string }>(props: FeedTableP
     <>
       <Problem failure={failure} />
       <div class="waiting" role="status">
-        {waiting > 0 && (
+        {waiting.value > 0 && (
           <button type="button" class="button primary small" onClick={toTop}>
             <Icon name="up" size={13} />
-            {plural(waiting, `new ${noun}`)}
+            {waiting.value === 1 ? `1 new ${noun}` : `${capped(waiting)} new ${noun}s`}
           </button>
         )}
       </div>
@@ -39,11 +39,16 @@ export function FeedTable<Row extends { readonly id: string }>(props: FeedTableP
       {rows !== null && rows.length > 0 && (
         <div class="panel flush">
           <VirtualTable label={label} rows={rows} columns={columns} linkOf={linkOf} onEnd={feed.loadMore} />
-          <p class="table-foot">{feed.hasMore ? 'Loading more…' : 'That is all.'}</p>
+          <p class="table-foot">{endOf(feed)}</p>
         </div>
       )}
     </>
   );
+}
+
+function endOf({ hasMore, full, rows }: Pick<Feed<unknown>, 'hasMore' | 'full' | 'rows'>): string {
+  if (full) return `These are the newest ${count(rows?.length ?? 0)}. Filter by time to see older ones.`;
+  return hasMore ? 'Loading more…' : 'That is all.';
 }
 
 /** Whether the page is scrolled to its top, or nearly so. */

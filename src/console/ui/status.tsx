@@ -8,6 +8,7 @@ const LOOKS: Readonly<Record<string, readonly [tone: Tone, icon: IconName]>> = {
   SUCCEEDED: ['good', 'check'],
   ACTIVE: ['good', 'check'],
   FAILED: ['bad', 'cross'],
+  FAILING: ['bad', 'cross'],
   RETRYING: ['warn', 'retry'],
   ABANDONED: ['warn', 'alert'],
   RUNNING: ['busy', 'send'],

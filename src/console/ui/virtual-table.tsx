@@ -5,14 +5,14 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { go } from '../state/route.tsx';
-import { rowHeight } from './row-height.ts';
+import { type Room, room, rowHeight } from './room.ts';
 
 export interface Column<Row> {
   readonly name: string;
   /** A track of the grid, e.g. `minmax(8rem, 1fr)`. */
   readonly width: string;
-  /** `wide` columns are left out on phones. */
-  readonly when?: 'wide';
+  /** The rooms it is left out in; a column that can be missed names them. */
+  readonly notIn?: readonly Room[];
   readonly align?: 'end';
   readonly cell: (row: Row) => ComponentChildren;
 }
@@ -32,7 +32,8 @@ const OVERSCAN = 8;
 const NEAR_END = 30;
 
 export function VirtualTable<Row extends { readonly id: string }>(props: VirtualTableProps<Row>) {
-  const { label, rows, columns, linkOf, onEnd } = props;
+  const { label, rows, linkOf, onEnd } = props;
+  const columns = props.columns.filter(({ notIn }) => notIn?.includes(room.value) !== true);
   const body = useRef<HTMLDivElement>(null);
   const height = rowHeight.value;
   const [{ from, to }, setView] = useState({ from: 0, to: 40 });
@@ -71,8 +72,8 @@ export function VirtualTable<Row extends { readonly id: string }>(props: Virtual
     >
       <div role="rowgroup" class="table-head">
         <div role="row" class="table-row" aria-rowindex={1}>
-          {columns.map(({ name, when, align }) => (
-            <span key={name} role="columnheader" class={classOf(when, align)}>
+          {columns.map(({ name, align }) => (
+            <span key={name} role="columnheader" class={classOf(align)}>
               {name}
             </span>
           ))}
@@ -90,8 +91,8 @@ export function VirtualTable<Row extends { readonly id: string }>(props: Virtual
               style={{ height: `${height}px` }}
               onClick={(event) => openRow(event, linkOf(row))}
             >
-              {columns.map(({ name, when, align, cell }) => (
-                <span key={name} role="cell" class={classOf(when, align)}>
+              {columns.map(({ name, align, cell }) => (
+                <span key={name} role="cell" class={classOf(align)}>
                   {cell(row)}
                 </span>
               ))}
@@ -103,9 +104,7 @@ export function VirtualTable<Row extends { readonly id: string }>(props: Virtual
   );
 }
 
-function classOf(when: string | undefined, align: string | undefined): string {
-  return [when, align === undefined ? undefined : `align-${align}`].filter(Boolean).join(' ');
-}
+const classOf = (align: 'end' | undefined): string => (align === undefined ? '' : `align-${align}`);
 
 /** The whole row is a target for the mouse, unless something in it was meant, or text was being selected. */
 function openRow(event: MouseEvent, to: string): void {

@@ -71,8 +71,8 @@ export const day = (at: string): string => DAY.format(new Date(at));
 
 export function bytes(size: number): string {
   if (size < 1024) return `${size} B`;
-  if (size < 1024 * 1024) return `${(size / 1024).toFixed(1)} KiB`;
-  return `${(size / 1024 / 1024).toFixed(1)} MiB`;
+  const [value, unit] = size < 1024 * 1024 ? [size / 1024, 'KiB'] : [size / 1024 / 1024, 'MiB'];
+  return `${Math.round(value * 10) / 10} ${unit}`;
 }
 
 /** `RETRIES_EXHAUSTED` → `Retries exhausted`. */

@@ -56,13 +56,15 @@ function TroubledTrigger({ trigger }: { readonly trigger: TriggerRow }) {
   return (
     <li>
       <Link to={`/triggers/${id}`}>
-        <Status of={status === 'PAUSED' ? 'PAUSED' : 'FAILED'} />
+        <span class="row-lead short">
+          <Status of={status === 'PAUSED' ? 'PAUSED' : 'FAILING'} />
+        </span>
         <span class="grow two-lines">
           <strong class="ellipsis">{name}</strong>
           <span class="muted small ellipsis">
             {status === 'PAUSED'
               ? `Paused: ${humane(statusReason ?? 'MANUAL').toLowerCase()}`
-              : `${percent(stats.successRate)} succeed${why === '' ? '' : `; last: ${why}`}`}
+              : `${percent(stats.successRate)} delivered${why === '' ? '' : `; last failure: ${why}`}`}
           </span>
         </span>
         <Icon name="right" size={14} />
@@ -102,10 +104,12 @@ function DeadGroup({ group: { first, number } }: { readonly group: Group }) {
   return (
     <li>
       <Link to={to}>
-        <b class="group-count text-bad">{count(number)}</b>
+        <span class="row-lead short">
+          <b class="group-count text-bad">{count(number)}</b>
+        </span>
         <span class="grow two-lines">
           <span class="ellipsis">
-            <strong>{triggerName}</strong> gave up
+            <strong>{triggerName}</strong> {number === 1 ? 'delivery' : 'deliveries'} given up
           </span>
           <span class="muted small ellipsis">{said?.what ?? humane(failureReason ?? 'FAILED')}</span>
         </span>

@@ -42,7 +42,7 @@ export function Figures({
   return (
     <dl class={small ? 'figures compact' : 'figures'}>
       <Figure label="Events" value={compact(stats.eventsQueued)}>
-        {compact(stats.attempts)} attempts
+        {compact(stats.attempts)} {stats.attempts === 1 ? 'attempt' : 'attempts'}
       </Figure>
       <Figure label="Success rate" value={percent(stats.successRate)} tone={rateTone(stats.successRate)}>
         {compact(stats.invocationsFailed)} given up

@@ -17,7 +17,7 @@ export function QueuePanel() {
     <section class="panel" aria-label="Queue">
       <div class="panel-title">
         <h2>Queue</h2>
-        <span class="muted">now</span>
+        <span class="muted small">right now</span>
       </div>
       {queue === null ? (
         <Loading rows={3} />
@@ -83,7 +83,7 @@ function WorkerLine({ worker }: { readonly worker: Worker }) {
         {running} of {concurrency}
       </span>
       <span class="muted nowrap" title="Heartbeat">
-        <Ago at={heartbeatAt} />
+        seen <Ago at={heartbeatAt} />
       </span>
       <span class="hidden">
         started <Ago at={startedAt} />

@@ -141,7 +141,9 @@ function Latest({ id }: { readonly id: string }) {
         {rows.map((row) => (
           <li key={row.id}>
             <Link to={`/events/${row.event.id}#${row.id}`}>
-              <Status of={row.status} />
+              <span class="row-lead">
+                <Status of={row.status} />
+              </span>
               <span class="grow ellipsis">
                 {row.lastAttempt === null ? (
                   <span class="muted">No attempt yet</span>
@@ -149,7 +151,7 @@ function Latest({ id }: { readonly id: string }) {
                   inShort(row.lastAttempt)
                 )}
               </span>
-              <span class="muted nowrap">{plural(row.attemptCount, 'attempt')}</span>
+              <span class="muted nowrap wide">{plural(row.attemptCount, 'attempt')}</span>
               <span class="muted nowrap">
                 <Ago at={row.createdAt} />
               </span>
@@ -229,10 +231,14 @@ function Facts({ trigger }: { readonly trigger: Trigger }) {
           <Ago at={trigger.updatedAt} />
           <span class="muted"> (version {trigger.version})</span>
         </dd>
-        <dt>Id</dt>
-        <dd>
-          <Id id={trigger.id} what="trigger id" />
-        </dd>
+        {trigger.description !== null && (
+          <>
+            <dt>Id</dt>
+            <dd>
+              <Id id={trigger.id} what="trigger id" />
+            </dd>
+          </>
+        )}
       </dl>
     </section>
   );

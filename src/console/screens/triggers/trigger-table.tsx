@@ -34,7 +34,7 @@ export function TriggerTable({ rows, onTask }: TriggerTableProps) {
 const COLUMNS: readonly Column<TriggerRow>[] = [
   {
     name: 'Name and URL',
-    width: 'minmax(10rem, 1.7fr)',
+    width: 'minmax(0, 2.2fr)',
     cell: ({ id, name, url, project }) => (
       <span class="two-lines">
         <span class="ellipsis">
@@ -56,11 +56,10 @@ const COLUMNS: readonly Column<TriggerRow>[] = [
       <Status of={status} {...(statusReason !== null && { title: humane(statusReason) })} />
     ),
   },
-  { name: 'Type', width: 'minmax(6rem, 1fr)', cell: ({ type }) => <span class="ellipsis">{type}</span> },
+  { name: 'Type', width: 'minmax(0, 1fr)', cell: ({ type }) => <span class="ellipsis">{type}</span> },
   {
     name: 'Success, 24 h',
-    width: '9.5rem',
-    when: 'wide',
+    width: '7.5rem',
     cell: ({ stats }) => (
       <span class="rate">
         <span class={rateTone(stats.successRate)}>{percent(stats.successRate)}</span>
@@ -70,8 +69,8 @@ const COLUMNS: readonly Column<TriggerRow>[] = [
   },
   {
     name: 'Last failure',
-    width: 'minmax(8rem, 1.1fr)',
-    when: 'wide',
+    width: 'minmax(0, 1.5fr)',
+    notIn: ['SMALL', 'PHONE'],
     cell: ({ failures }) => <Last failure={failures.nodes[0]} />,
   },
 ];
@@ -99,7 +98,7 @@ function Last({ failure }: { readonly failure: LastFailure | undefined }) {
 function actions(onTask: (task: TriggerTask) => void): Column<TriggerRow> {
   return {
     name: 'Actions',
-    width: '8.5rem',
+    width: '7.25rem',
     align: 'end',
     cell: (trigger) => (
       <span class="row-actions">
