@@ -77,6 +77,7 @@ function shotsOf(scene: Awaited<ReturnType<typeof liveThroughADay>>): readonly S
     { name: 'phone-overview', path: '/', ...phone },
     { name: 'phone-event', path: `/events/${scene.failedId}`, dark: true, ...phone },
     { name: 'phone-triggers', path: '/triggers', ...phone },
+    { name: 'phone-events', path: '/events', ...phone },
   ];
 }
 
