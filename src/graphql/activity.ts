@@ -68,7 +68,7 @@ export function summaryOf(kind: ActivityKind, change: DatedChange, rows: ChangeR
     case 'ATTEMPT_FAILED':
       return `${what}: attempt ${change.attempt} failed${outcomeOf(attempt)}${NEXT[change.to] ?? ''}`;
     case 'INVOCATION_FAILED':
-      return `${what}: given up${invocation?.failureReason ? `, ${invocation.failureReason}` : ''}`;
+      return `${what}: given up${invocation?.failureReason ? `, ${inWords(invocation.failureReason)}` : ''}`;
     default:
       return `${what}: ${change.to === 'CANCELLED' ? 'cancelled' : 'rescheduled'}`;
   }
@@ -93,10 +93,23 @@ function queued(invocations: number): string {
   return `queued for ${invocations} trigger${invocations === 1 ? '' : 's'}`;
 }
 
-/** `, 503 HTTP_STATUS in 12 ms` as far as it is known. */
+/** `, 503 in 12 ms` or `, connection refused in 2 ms`, as far as it is known. */
 function outcomeOf(attempt: AttemptRow | null): string {
   if (attempt === null) return '';
-  const parts = [attempt.responseStatus, attempt.errorCode].filter((part) => part !== null);
+  const { responseStatus, errorCode } = attempt;
+  // The status itself says what HTTP_STATUS does.
+  const error = errorCode === null || errorCode === 'HTTP_STATUS' ? null : inWords(errorCode);
+  const parts = [responseStatus, error].filter((part) => part !== null);
   const duration = attempt.totalMs === null ? '' : ` in ${Math.round(attempt.totalMs)} ms`;
   return parts.length === 0 && duration === '' ? '' : `, ${parts.join(' ')}${duration}`;
 }
+
+/** `CONNECTION_REFUSED` → `connection refused`. */
+function inWords(code: string): string {
+  return code
+    .split('_')
+    .map((word) => (ACRONYMS.has(word) ? word : word.toLowerCase()))
+    .join(' ');
+}
+
+const ACRONYMS = new Set(['DNS', 'TLS']);

@@ -46,7 +46,8 @@ export interface PoolOptions {
  * tables that grow and shrink fast are stale, and the planner would scan them for a batch (a factor of two); a plan made
  * while they were empty would join them whole for ever after: a fetch then joined all of the queue, 80,000 jobs, with
  * what it fetched. By bitmap a fetch read what half a minute had deleted since the last vacuum, 11 ms instead of 0.05.
- * A row read costs more than anything in these plans, so each is looked up by its id; costs that high would compile.
+ * A row read costs more than anything in these plans, so each is looked up by its id; costs that high would compile,
+ * and start processes that help.
  */
 export const BATCH_SETTINGS = {
   enable_seqscan: 'off',
@@ -56,6 +57,7 @@ export const BATCH_SETTINGS = {
   enable_bitmapscan: 'off',
   cpu_tuple_cost: '100',
   jit: 'off',
+  max_parallel_workers_per_gather: '0',
   plan_cache_mode: 'force_generic_plan',
 } as const;
 
