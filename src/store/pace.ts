@@ -33,7 +33,7 @@ const MIN_REST_MS = 4;
  * What it takes, in ms: to read a change, what it is about, and make its payload; to write one more message; to give a
  * subscriber a turn for a batch and one to find that there is no other yet, and to write to its socket.
  */
-const CHANGE_MS = 0.15;
+const CHANGE_MS = 0.06;
 const ITEM_MS = 0.002;
 const BATCH_MS = 0.06;
 
@@ -46,7 +46,7 @@ interface Manner {
 }
 
 const USUAL: Manner = { rest: 1.2, maxRestMs: 500, changes: 2000 };
-const LETTING_BY: Manner = { rest: 12, maxRestMs: 1000, changes: 200 };
+const LETTING_BY: Manner = { rest: 20, maxRestMs: 1000, changes: 200 };
 const CATCHING_UP: Manner = { rest: 0.6, maxRestMs: 1000, changes: 2000 };
 /** The same where the thread had time left: what the work takes was estimated too high. */
 const HURRYING: Manner = { ...CATCHING_UP, maxRestMs: 10 };
