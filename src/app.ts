@@ -98,7 +98,12 @@ async function start(
     throw unreachable(config, error);
   });
 
-  const db = openDatabase(address, { name: 'herald api', max: API_CONNECTIONS });
+  const db = openDatabase(address, {
+    name: 'herald api',
+    max: API_CONNECTIONS,
+    // For tables as large as they are now: a plan made while they were empty would read them whole until they are analyzed.
+    settings: { plan_cache_mode: 'force_custom_plan' },
+  });
   opened.push({ what: 'database', close: () => db.$client.end({ timeout: 5 }) });
   const installation = await readInstallation(db, secrets, config.eventSource).catch((error: unknown) => {
     if (!(error instanceof StartupError)) throw error;
