@@ -21,7 +21,8 @@ export interface StrayCursor {
 
 /**
  * Plans jobs for overdue invocations that have none, frees those that a process unknown to us has locked (it died before
- * it signed on, or after it signed off), and gives jobs another go whose attempts were used up by faults of ours.
+ * it signed on, or after it signed off), gives jobs another go whose attempts were used up by faults of ours, and removes
+ * those that have a successor.
  */
 export async function adoptStrays(
   db: Database,
@@ -56,11 +57,23 @@ export async function adoptStrays(
           and not exists (select from herald.workers w where w.pool_id = j.locked_by)
         returning j.id
     ),
+    -- Others may keep jobs of their own, also such that have failed for good, in the same queue.
+    used_up as materialized (
+      select j.id, j.key is null as replaced from graphile_worker._private_jobs j
+        where j.locked_at is null and j.attempts >= j.max_attempts
+          and j.task_id = (select t.id from graphile_worker._private_tasks t where t.identifier = 'deliver')
+    ),
     stranded as (
       update graphile_worker._private_jobs j
         set attempts = j.max_attempts - 1, updated_at = now()
-        where j.locked_at is null and j.attempts >= j.max_attempts and j.key is not null
+        from used_up u
+        where j.id = u.id and not u.replaced and j.locked_at is null
         returning j.id
+    ),
+    -- Replaced while it ran, and failed all the same: its result had been recorded by a try that nobody heard of.
+    replaced as (
+      delete from graphile_worker._private_jobs j using used_up u
+        where j.id = u.id and u.replaced and j.locked_at is null
     ),
     adopted as (
       select count(*)::int as count from graphile_worker.add_jobs((

@@ -46,3 +46,34 @@ test('what is held although its trigger is active is released chunk by chunk, as
   expect(await jobs()).toBe(1500);
   expect(await releaseStrays(db)).toBe(0);
 });
+
+test('of jobs whose attempts are used up, those that were replaced are removed, others go on, strangers stay', async () => {
+  await sql`delete from graphile_worker._private_jobs`;
+  const add = (task: string, key: string) =>
+    sql`select graphile_worker.add_job(${task}, '{}'::json, job_key => ${key}, max_attempts => 21)`;
+  const failed = () => sql`
+    update graphile_worker._private_jobs set locked_at = null, locked_by = null where attempts >= max_attempts`;
+  for (const task of ['deliver', 'theirs']) {
+    await add(task, `${task} replaced`);
+    await sql`
+      update graphile_worker._private_jobs set locked_at = now(), locked_by = 'me', attempts = 1
+        where key = ${`${task} replaced`}`;
+    // The one that is locked loses its key, and counts as used up.
+    await add(task, `${task} replaced`);
+    await failed();
+    await add(task, `${task} used up`);
+    await sql`update graphile_worker._private_jobs set attempts = 21 where key = ${`${task} used up`}`;
+  }
+  await adoptStrays(db, null);
+  const left = await sql`
+    select t.identifier as task, j.key, j.attempts from graphile_worker._private_jobs j
+      join graphile_worker._private_tasks t on t.id = j.task_id
+      order by 1, 2 nulls first`;
+  expect(left.map(({ task, key, attempts }) => [task, key, attempts])).toEqual([
+    ['deliver', 'deliver replaced', 0],
+    ['deliver', 'deliver used up', 20],
+    ['theirs', null, 21],
+    ['theirs', 'theirs replaced', 0],
+    ['theirs', 'theirs used up', 21],
+  ]);
+});
