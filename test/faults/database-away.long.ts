@@ -151,8 +151,10 @@ test('every connection is taken (53300)', async () => {
 
 test('a transaction that loses to another one (40001, 40P01) is run again, unseen by the caller', async () => {
   await sql.unsafe(`
-    create sequence public.conflicts;
-    create function public.conflict() returns trigger language plpgsql as $$ declare turn bigint := nextval('public.conflicts'); begin
+    create sequence public.conflicts_events;
+    create sequence public.conflicts_attempts;
+    create function public.conflict() returns trigger language plpgsql as $$ declare
+      turn bigint := nextval('public.conflicts_' || tg_table_name); begin
       if turn % 3 = 1 then raise exception using errcode = '40001', message = 'could not serialize access'; end if;
       if turn % 3 = 2 then raise exception using errcode = '40P01', message = 'deadlock detected'; end if;
       return null; end $$;
@@ -166,7 +168,9 @@ test('a transaction that loses to another one (40001, 40P01) is run again, unsee
     await drained(sql, 25_000);
     await check({ clients, receiver, sql, duplicatesMax: 0 });
   } finally {
-    await sql.unsafe(`drop function public.conflict cascade; drop sequence public.conflicts`);
+    await sql.unsafe(
+      `drop function public.conflict cascade; drop sequence public.conflicts_events, public.conflicts_attempts`,
+    );
   }
 }, 60_000);
 
