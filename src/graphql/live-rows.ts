@@ -16,7 +16,7 @@ export interface RowsOfBatch extends Shared {
    * Reads an event ahead where payloads of the batches before asked for theirs: together with all else that is read for
    * the batch, and not for some payloads after the other.
    */
-  expectEvent(id: string): Promise<unknown>;
+  expectEvent(id: string): Promise<void>;
 }
 
 export interface LiveRows {
@@ -50,6 +50,8 @@ interface Kept {
   readonly selections: Map<string, Promise<unknown>>;
 }
 
+/** Events of a batch that are read ahead at most, as they may be large; a batch is longer where one transaction is. */
+const MAX_EXPECTED = 200;
 /** Batches whose rows are kept: events may be large, and who comes later reads them again. */
 const KEPT_BATCHES = 4;
 /** The least interval between updates of a state, in ms, less a little. */
@@ -66,6 +68,7 @@ export function createLiveRows(db: Database): LiveRows {
     const expectsEvents = [...kept.values()].some(({ asksForEvents }) => asksForEvents);
     const { event, invocation, trigger, attempt } = createLoaders(db, UNLIMITED);
     const here = new Map<string, EventRow>();
+    const expected = new Set<string>();
     const read = async (id: string): Promise<EventRow | null> => {
       const row = await event(id);
       if (row !== null) here.set(id, row);
@@ -75,7 +78,12 @@ export function createLiveRows(db: Database): LiveRows {
       entry.asksForEvents = true;
       return here.get(id) ?? null;
     };
-    const expectEvent = async (id: string): Promise<unknown> => expectsEvents && read(id);
+    const expectEvent = async (id: string): Promise<void> => {
+      if (!expectsEvents || expected.size === MAX_EXPECTED) return;
+      expected.add(id);
+      // The payload that asks for it asks again, and is told.
+      await read(id).catch(() => null);
+    };
     const entry: Kept = {
       rows: { event: read, eventHere, expectEvent, invocation, trigger, attempt },
       asksForEvents: false,

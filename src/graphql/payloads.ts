@@ -23,7 +23,7 @@ interface Prepared {
 type Execute = (args: ExecutionArgs) => Promise<ExecutionResult>;
 
 /** Items executed together. */
-const GROUP_SIZE = 100;
+const GROUP_SIZE = 32;
 /** Items whose payloads are kept for other subscribers, who come within moments. */
 const KEPT_ITEMS = 512;
 

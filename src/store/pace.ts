@@ -54,7 +54,10 @@ const HURRYING: Manner = { ...CATCHING_UP, maxRestMs: 10 };
 const BUSY = 0.8;
 /** Most rows of the log that are read at once. */
 const MAX_ROWS = 50;
-/** Items for subscribers that arrive a millisecond: more is a flood, with which one thread keeps up at the cost of all else. */
+/**
+ * Items for subscribers that arrive a millisecond: more is a flood, with which one thread keeps up at the cost of all
+ * else. It is over when half as many arrive, so that one that swells again is not let by again.
+ */
 const FLOOD = 150;
 /** They are averaged over this long, in ms: what comes at once and is over is none. */
 const AVERAGED_MS = 100;
@@ -85,8 +88,8 @@ export function createPace(busy: () => number = watchThread()): Pace {
   }
 
   function mannerFor(behindMs: number, share: number): Manner {
-    if (rate <= FLOOD) letBy = false;
-    else if (behindMs >= MAX_BEHIND_MS) letBy = true;
+    if (rate <= FLOOD / 2) letBy = false;
+    else if (rate > FLOOD && behindMs >= MAX_BEHIND_MS) letBy = true;
     if (rate > FLOOD && !letBy) return LETTING_BY;
     if (behindMs < FOLLOWING_MS) return USUAL;
     return share < BUSY ? HURRYING : CATCHING_UP;

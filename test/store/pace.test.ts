@@ -65,6 +65,10 @@ test('a flood that lasts is let by once, until the feed is five seconds behind',
   expect(catchingUp).toBeLessThan(lettingBy / 2);
   // It goes on, and the feed has caught up with it: not once more.
   expect(flood(0)).toBeLessThan(lettingBy / 2);
+  // Nor where it swells again after it had nearly gone.
+  hand(pace, 4000, 400);
+  pace.next(0);
+  expect(flood(0)).toBeLessThan(lettingBy / 2);
   // What it reads now was made in quieter times; the next flood is another one.
   hand(pace, 100, 1000);
   expect(pace.next(0).restMs).toBeLessThan(catchingUp);

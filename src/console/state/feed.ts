@@ -56,6 +56,8 @@ interface End {
 }
 
 interface State<Node> extends End {
+  /** The filter that the rows are an answer to. */
+  readonly key: string | null;
   readonly rows: readonly Node[] | null;
   readonly waiting: readonly Node[];
   /** How many have come to wait, those that were let go of included. */
@@ -69,7 +71,14 @@ interface State<Node> extends End {
 }
 
 const NOBODY_WAITS = { waiting: [], waited: 0, anew: null } as const;
-const NOTHING = { rows: null, ...NOBODY_WAITS, cursor: null, hasMore: false, total: null } as const;
+const NOTHING = {
+  key: null,
+  rows: null,
+  ...NOBODY_WAITS,
+  cursor: null,
+  hasMore: false,
+  total: null,
+} as const;
 
 export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data, Filter, Node>): Feed<Node> {
   const { document, pick, filter, atTop } = source;
@@ -77,7 +86,9 @@ export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data,
   const [state, setState] = useState<State<Node>>(NOTHING);
   const [failure, setFailure] = useState<Failure | null>(null);
   const current = useRef(key);
-  const loading = useRef(false);
+  /** The cursor after which more is being read. */
+  const loading = useRef<string | null>(null);
+  const looking = useRef({ now: false, again: false });
 
   const read = useCallback(
     async (first: number, after: string | null): Promise<Connection<Node> | null> => {
@@ -96,8 +107,7 @@ export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data,
 
   const start = useCallback(async (): Promise<void> => {
     const page = await read(PAGE, null);
-    if (page === null) return;
-    setState({ rows: page.nodes, ...NOBODY_WAITS, ...endOf(page), total: page.totalCount });
+    if (page !== null) setState(listOf(current.current, page));
   }, [read]);
 
   useEffect(() => {
@@ -105,10 +115,19 @@ export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data,
     void start();
   }, [key, start]);
 
+  /** One at a time: an answer that came late would put older rows above newer ones. */
   const look = useCallback(async (): Promise<void> => {
-    const page = await read(PAGE, null);
-    if (page === null) return;
-    setState((before) => merge(before, page, atTop()));
+    looking.current.again = looking.current.now;
+    if (looking.current.now) return;
+    looking.current.now = true;
+    do {
+      looking.current.again = false;
+      const page = await read(PAGE, null);
+      const asked = current.current;
+      if (page === null) continue;
+      setState((before) => (before.key === asked ? merge(before, page, atTop()) : listOf(asked, page)));
+    } while (looking.current.again);
+    looking.current.now = false;
   }, [read, atTop]);
 
   // A subscription stands a moment after the connection does: what happens in between is found by looking again.
@@ -129,19 +148,19 @@ export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data,
   }, [failure, look]);
 
   const loadMore = useCallback(async (): Promise<void> => {
-    if (loading.current || !state.hasMore || (state.rows?.length ?? 0) >= MAX_ROWS) return;
-    loading.current = true;
-    const after = state.cursor;
+    const { cursor: after, key: of } = state;
+    if (loading.current === after || !state.hasMore || (state.rows?.length ?? 0) >= MAX_ROWS) return;
+    loading.current = after;
     const page = await read(100, after);
-    loading.current = false;
+    if (loading.current === after) loading.current = null;
     if (page === null) return;
     setState((before) => {
       // The list has begun anew meanwhile: these do not follow its last row.
-      if (before.cursor !== after) return before;
+      if (before.cursor !== after || before.key !== of) return before;
       const rows = before.rows ?? [];
       return { ...before, rows: [...rows, ...without(page.nodes, rows)], ...endOf(page) };
     });
-  }, [read, state.cursor, state.hasMore, state.rows]);
+  }, [read, state]);
 
   const full = state.hasMore && (state.rows?.length ?? 0) >= MAX_ROWS;
   return {
@@ -158,14 +177,19 @@ export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data,
   };
 }
 
+function listOf<Node>(key: string, page: Connection<Node>): State<Node> {
+  return { key, rows: page.nodes, ...NOBODY_WAITS, ...endOf(page), total: page.totalCount };
+}
+
 function merge<Node extends Row>(before: State<Node>, page: Connection<Node>, onTop: boolean): State<Node> {
   const { nodes, totalCount: total } = page;
-  if (before.rows === null) return { rows: nodes, ...NOBODY_WAITS, ...endOf(page), total };
+  if (before.rows === null) return listOf(before.key ?? '', page);
   const known = new Set([...before.waiting, ...before.rows].map(({ id }) => id));
   const added = nodes.filter(({ id }) => !known.has(id));
   const waited = before.waited + added.length;
   const patched = { ...patchRows(before, nodes), waited, total };
   const follows = nodes.length < PAGE || added.length < nodes.length;
+  if (added.length === 0) return onTop ? showWaiting(patched) : patched;
   const waiting = before.waiting.length + added.length;
   const room = waiting <= MAX_WAITING && before.rows.length + waiting <= MAX_ROWS;
   const merged =
