@@ -52,7 +52,7 @@ export async function insertApiKey(
 ): Promise<ApiKeyRow> {
   const [inserted] = await tx
     .insert(apiKeys)
-    .values({ ...row, id: sql`herald.uuid_v7()` as unknown as string })
+    .values({ ...row, id: sql`herald.uuid_v7()` })
     .returning();
   if (inserted === undefined) throw new Error('inserting an API key returned no row');
   return inserted;
@@ -66,11 +66,7 @@ export async function lockApiKey(tx: Transaction, id: string): Promise<ApiKeyRow
 
 /** Revokes the key and tells every process at commit. */
 export async function markRevoked(tx: Transaction, id: string): Promise<ApiKeyRow> {
-  const [row] = await tx
-    .update(apiKeys)
-    .set({ revokedAt: sql`now()` as unknown as Date })
-    .where(eq(apiKeys.id, id))
-    .returning();
+  const [row] = await tx.update(apiKeys).set({ revokedAt: sql`now()` }).where(eq(apiKeys.id, id)).returning();
   if (row === undefined) throw new Error(`API key ${id} vanished while its row was locked`);
   await tx.execute(sql`select pg_notify(${CHANNEL}, '')`);
   return row;
@@ -85,7 +81,7 @@ export async function listenForRevocations(client: postgres.Sql, heard: () => vo
 export async function noteUsed(db: Database, ids: readonly string[]): Promise<void> {
   await db
     .update(apiKeys)
-    .set({ lastUsedAt: sql`now()` as unknown as Date })
+    .set({ lastUsedAt: sql`now()` })
     .where(
       and(
         inArray(apiKeys.id, [...ids]),

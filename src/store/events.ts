@@ -5,7 +5,7 @@ import { FINAL_STATES } from '../domain/invocation.ts';
 import { idArray } from './arrays.ts';
 import { type Database, type Executor, inTransaction } from './database.ts';
 import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
-import { BY_ID, prepareSelect, runPrepared } from './prepared.ts';
+import { prepareFind, runPrepared } from './prepared.ts';
 import { type auditLog, events, invocations } from './schema.ts';
 
 export type EventRow = typeof events.$inferSelect;
@@ -90,11 +90,7 @@ export async function queueKeyedEvents(
 }
 
 /** Events by id, in any order; missing ones are absent. */
-export function findEvents(db: Executor, ids: readonly string[]): Promise<readonly EventRow[]> {
-  return selectEvents(db, [idArray(ids)]);
-}
-
-const selectEvents = prepareSelect(events, BY_ID);
+export const findEvents = prepareFind(events);
 
 export interface EventFilter {
   readonly project?: string | null | undefined;

@@ -16,7 +16,7 @@ import {
   readPages,
   type Sort,
 } from './pages.ts';
-import { BY_ID, prepareSelect, runPrepared } from './prepared.ts';
+import { prepareFind, runPrepared } from './prepared.ts';
 import { events, invocations } from './schema.ts';
 
 export type InvocationRow = typeof invocations.$inferSelect;
@@ -65,11 +65,7 @@ const LOAD_DELIVERIES = `
     where i.id = any($1::uuid[])`;
 
 /** Invocations by id, in any order; missing ones are absent. */
-export function findInvocations(db: Executor, ids: readonly string[]): Promise<readonly InvocationRow[]> {
-  return selectInvocations(db, [idArray(ids)]);
-}
-
-const selectInvocations = prepareSelect(invocations, BY_ID);
+export const findInvocations = prepareFind(invocations);
 
 export interface InvocationFilter {
   readonly project?: string | null | undefined;

@@ -1,7 +1,7 @@
 /** Statements that are asked again and again, planned once for each connection. */
 import { getTableColumns } from 'drizzle-orm';
 import { getTableConfig, type PgTable } from 'drizzle-orm/pg-core';
-import type { PostgresJsSession } from 'drizzle-orm/postgres-js';
+import { idArray } from './arrays.ts';
 import type { Executor } from './database.ts';
 import type { Statement, Statements } from './pool-statement.ts';
 
@@ -16,8 +16,8 @@ export function runPrepared<Row extends object>(
   parameters: readonly unknown[],
 ): Statement<readonly Row[]> {
   // Of a database it is the pool, of a transaction the connection that it has for itself.
-  const { client } = db._.session as unknown as PostgresJsSession<never, never, never>;
-  return (client as unknown as Statements).unsafe<readonly Row[]>(text, parameters, { prepare: true });
+  const { client } = db._.session as unknown as { readonly client: Statements };
+  return client.unsafe<readonly Row[]>(text, parameters, { prepare: true });
 }
 
 /** Reads whole rows of `table`, as drizzle has them. `where` is SQL, with its parameters as `$1`, `$2` …. */
@@ -39,5 +39,8 @@ export function prepareSelect<Table extends PgTable>(table: Table, where: string
   };
 }
 
-/** What `prepareSelect` takes for rows by id, given an array of ids. */
-export const BY_ID = 'id = any($1::uuid[])';
+/** Reads whole rows of `table` by id, in any order; missing ones are absent. */
+export function prepareFind<Table extends PgTable>(table: Table) {
+  const select = prepareSelect(table, 'id = any($1::uuid[])');
+  return (db: Executor, ids: readonly string[]) => select(db, [idArray(ids)]);
+}

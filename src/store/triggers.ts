@@ -1,12 +1,11 @@
 /** Triggers and their signing keys. */
 import { and, asc, eq, ilike, inArray, isNull, or, type SQL, sql } from 'drizzle-orm';
 import type { TriggerStatus } from '../domain/trigger.ts';
-import { idArray } from './arrays.ts';
 import type { TriggerChange } from './change-entries.ts';
 import { recordTriggerChange } from './change-log.ts';
 import type { Executor, Transaction } from './database.ts';
 import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
-import { BY_ID, prepareSelect } from './prepared.ts';
+import { prepareFind } from './prepared.ts';
 import { projects, signingKeys, triggers } from './schema.ts';
 
 export type TriggerRow = typeof triggers.$inferSelect;
@@ -74,11 +73,7 @@ const CHANGE_TO: Readonly<Record<TriggerStatus, TriggerChange>> = {
 };
 
 /** Triggers by id, deleted ones included, in any order; missing ones are absent. */
-export function findTriggers(db: Executor, ids: readonly string[]): Promise<readonly TriggerRow[]> {
-  return selectTriggers(db, [idArray(ids)]);
-}
-
-const selectTriggers = prepareSelect(triggers, BY_ID);
+export const findTriggers = prepareFind(triggers);
 
 export async function findTriggerByName(
   db: Executor,

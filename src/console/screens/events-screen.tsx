@@ -92,13 +92,13 @@ const COLUMNS: readonly Column<EventRow>[] = [
   {
     name: 'Event id',
     width: '9.5rem',
-    notIn: ['SMALL', 'PHONE'],
+    wideOnly: true,
     cell: ({ id }) => <code title={id}>{`${id.slice(0, 8)}…${id.slice(-8)}`}</code>,
   },
   {
     name: 'Data',
     width: '5rem',
-    notIn: ['SMALL', 'PHONE'],
+    wideOnly: true,
     align: 'end',
     cell: ({ dataSize }) => bytes(dataSize),
   },

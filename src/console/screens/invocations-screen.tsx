@@ -111,14 +111,14 @@ const COLUMNS: readonly Column<InvocationRow>[] = [
   {
     name: 'Event type',
     width: 'minmax(0, 0.8fr)',
-    notIn: ['SMALL', 'PHONE'],
+    wideOnly: true,
     cell: ({ event }) => event.type,
   },
   { name: 'Last answer', width: 'minmax(0, 1.9fr)', cell: (row) => <LastAnswer row={row} /> },
   {
     name: 'Attempts',
     width: '5rem',
-    notIn: ['SMALL', 'PHONE'],
+    wideOnly: true,
     align: 'end',
     cell: ({ attemptCount, maxAttempts }) => `${attemptCount} of ${maxAttempts}`,
   },

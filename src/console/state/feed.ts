@@ -55,10 +55,10 @@ interface End {
   readonly hasMore: boolean;
 }
 
-interface State<Node> extends End {
+interface List<Node> extends End {
   /** The filter that the rows are an answer to. */
-  readonly key: string | null;
-  readonly rows: readonly Node[] | null;
+  readonly key: string;
+  readonly rows: readonly Node[];
   readonly waiting: readonly Node[];
   /** How many have come to wait, those that were let go of included. */
   readonly waited: number;
@@ -71,19 +71,12 @@ interface State<Node> extends End {
 }
 
 const NOBODY_WAITS = { waiting: [], waited: 0, anew: null } as const;
-const NOTHING = {
-  key: null,
-  rows: null,
-  ...NOBODY_WAITS,
-  cursor: null,
-  hasMore: false,
-  total: null,
-} as const;
 
 export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data, Filter, Node>): Feed<Node> {
   const { document, pick, filter, atTop } = source;
   const key = JSON.stringify(filter);
-  const [state, setState] = useState<State<Node>>(NOTHING);
+  /** Null until the first answer. */
+  const [list, setList] = useState<List<Node> | null>(null);
   const [failure, setFailure] = useState<Failure | null>(null);
   const current = useRef(key);
   /** The cursor after which more is being read. */
@@ -107,7 +100,7 @@ export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data,
 
   const start = useCallback(async (): Promise<void> => {
     const page = await read(PAGE, null);
-    if (page !== null) setState(listOf(current.current, page));
+    if (page !== null) setList(listOf(current.current, page));
   }, [read]);
 
   useEffect(() => {
@@ -125,7 +118,7 @@ export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data,
       const page = await read(PAGE, null);
       const asked = current.current;
       if (page === null) continue;
-      setState((before) => (before.key === asked ? merge(before, page, atTop()) : listOf(asked, page)));
+      setList((before) => (before?.key === asked ? merge(before, page, atTop()) : listOf(asked, page)));
     } while (looking.current.again);
     looking.current.now = false;
   }, [read, atTop]);
@@ -147,49 +140,50 @@ export function useFeed<Data, Filter, Node extends Row>(source: FeedSource<Data,
     return () => clearTimeout(timer);
   }, [failure, look]);
 
+  const isFull = (list?.rows.length ?? 0) >= MAX_ROWS;
   const loadMore = useCallback(async (): Promise<void> => {
-    const { cursor: after, key: of } = state;
-    if (loading.current === after || !state.hasMore || (state.rows?.length ?? 0) >= MAX_ROWS) return;
+    if (list === null || !list.hasMore || isFull) return;
+    const { cursor: after, key: of } = list;
+    if (loading.current === after) return;
     loading.current = after;
     const page = await read(100, after);
     if (loading.current === after) loading.current = null;
     if (page === null) return;
-    setState((before) => {
+    setList((before) => {
       // The list has begun anew meanwhile: these do not follow its last row.
-      if (before.cursor !== after || before.key !== of) return before;
-      const rows = before.rows ?? [];
+      if (before?.cursor !== after || before.key !== of) return before;
+      const { rows } = before;
       return { ...before, rows: [...rows, ...without(page.nodes, rows)], ...endOf(page) };
     });
-  }, [read, state]);
+  }, [read, list, isFull]);
 
-  const full = state.hasMore && (state.rows?.length ?? 0) >= MAX_ROWS;
+  const more = list?.hasMore ?? false;
   return {
-    rows: state.rows,
-    total: state.total,
-    waiting: { value: state.waited, capped: state.anew !== null },
-    hasMore: state.hasMore && !full,
-    full,
+    rows: list?.rows ?? null,
+    total: list?.total ?? null,
+    waiting: { value: list?.waited ?? 0, capped: (list?.anew ?? null) !== null },
+    hasMore: more && !isFull,
+    full: more && isFull,
     failure,
     loadMore: () => void loadMore(),
-    showWaiting: useCallback(() => setState(showWaiting), []),
+    showWaiting: useCallback(() => setList((before) => before && showWaiting(before)), []),
     stir: useThrottled(() => void look(), STIR_MS),
-    patch: useCallback((rows: readonly Node[]) => setState((before) => patchRows(before, rows)), []),
+    patch: useCallback((rows: readonly Node[]) => setList((before) => before && patchRows(before, rows)), []),
   };
 }
 
-function listOf<Node>(key: string, page: Connection<Node>): State<Node> {
+function listOf<Node>(key: string, page: Connection<Node>): List<Node> {
   return { key, rows: page.nodes, ...NOBODY_WAITS, ...endOf(page), total: page.totalCount };
 }
 
-function merge<Node extends Row>(before: State<Node>, page: Connection<Node>, onTop: boolean): State<Node> {
+function merge<Node extends Row>(before: List<Node>, page: Connection<Node>, onTop: boolean): List<Node> {
   const { nodes, totalCount: total } = page;
-  if (before.rows === null) return listOf(before.key ?? '', page);
   const known = new Set([...before.waiting, ...before.rows].map(({ id }) => id));
   const added = nodes.filter(({ id }) => !known.has(id));
   const waited = before.waited + added.length;
   const patched = { ...patchRows(before, nodes), waited, total };
-  const follows = nodes.length < PAGE || added.length < nodes.length;
   if (added.length === 0) return onTop ? showWaiting(patched) : patched;
+  const follows = nodes.length < PAGE || added.length < nodes.length;
   const waiting = before.waiting.length + added.length;
   const room = waiting <= MAX_WAITING && before.rows.length + waiting <= MAX_ROWS;
   const merged =
@@ -199,19 +193,18 @@ function merge<Node extends Row>(before: State<Node>, page: Connection<Node>, on
   return onTop ? showWaiting(merged) : merged;
 }
 
-function showWaiting<Node>(before: State<Node>): State<Node> {
+function showWaiting<Node>(before: List<Node>): List<Node> {
   const { waiting, anew, rows } = before;
   if (anew !== null) return { ...before, rows: waiting, ...NOBODY_WAITS, ...anew };
   if (waiting.length === 0) return before;
-  return { ...before, rows: [...waiting, ...(rows ?? [])], ...NOBODY_WAITS };
+  return { ...before, rows: [...waiting, ...rows], ...NOBODY_WAITS };
 }
 
 function endOf({ pageInfo }: Pick<Connection<unknown>, 'pageInfo'>): End {
   return { cursor: pageInfo.endCursor, hasMore: pageInfo.hasNextPage };
 }
 
-function patchRows<Node extends Row>(before: State<Node>, newer: readonly Node[]): State<Node> {
-  if (before.rows === null) return before;
+function patchRows<Node extends Row>(before: List<Node>, newer: readonly Node[]): List<Node> {
   const byId = new Map(newer.map((row) => [row.id, row]));
   const swap = (row: Node): Node => byId.get(row.id) ?? row;
   return { ...before, rows: before.rows.map(swap), waiting: before.waiting.map(swap) };

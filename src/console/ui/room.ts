@@ -1,19 +1,18 @@
 /** How much room the window gives a table; the styles agree with it. */
-import { computed, signal } from '@preact/signals';
+import { computed, type ReadonlySignal, signal } from '@preact/signals';
 
-/** On a phone a row has two lines; a small window leaves out what can be missed. */
-export type Room = 'PHONE' | 'SMALL' | 'WIDE';
+/** Whether columns that can be missed are shown. */
+export const wide = follow('not all and (max-width: 1100px)');
 
-const phone = matchMedia('(max-width: 900px)');
-const small = matchMedia('(max-width: 1100px)');
-const roomNow = (): Room => (phone.matches ? 'PHONE' : small.matches ? 'SMALL' : 'WIDE');
+const phone = follow('(max-width: 900px)');
+/** The height of a table's row in px: two lines on phones. */
+export const rowHeight = computed(() => (phone.value ? 62 : 44));
 
-export const room = signal(roomNow());
-for (const query of [phone, small]) {
-  query.addEventListener('change', () => {
-    room.value = roomNow();
+function follow(query: string): ReadonlySignal<boolean> {
+  const media = matchMedia(query);
+  const matches = signal(media.matches);
+  media.addEventListener('change', () => {
+    matches.value = media.matches;
   });
+  return matches;
 }
-
-/** The height of a table's row in px. */
-export const rowHeight = computed(() => (room.value === 'PHONE' ? 62 : 44));

@@ -5,14 +5,14 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { go } from '../state/route.tsx';
-import { type Room, room, rowHeight } from './room.ts';
+import { rowHeight, wide } from './room.ts';
 
 export interface Column<Row> {
   readonly name: string;
   /** A track of the grid, e.g. `minmax(8rem, 1fr)`. */
   readonly width: string;
-  /** The rooms it is left out in; a column that can be missed names them. */
-  readonly notIn?: readonly Room[];
+  /** It can be missed: a small window leaves it out. */
+  readonly wideOnly?: true;
   readonly align?: 'end';
   readonly cell: (row: Row) => ComponentChildren;
 }
@@ -33,7 +33,7 @@ const NEAR_END = 30;
 
 export function VirtualTable<Row extends { readonly id: string }>(props: VirtualTableProps<Row>) {
   const { label, rows, linkOf, onEnd } = props;
-  const columns = props.columns.filter(({ notIn }) => notIn?.includes(room.value) !== true);
+  const columns = props.columns.filter(({ wideOnly }) => wide.value || wideOnly === undefined);
   const body = useRef<HTMLDivElement>(null);
   const height = rowHeight.value;
   const [{ from, to }, setView] = useState({ from: 0, to: 40 });

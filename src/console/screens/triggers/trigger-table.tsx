@@ -70,7 +70,7 @@ const COLUMNS: readonly Column<TriggerRow>[] = [
   {
     name: 'Last failure',
     width: 'minmax(0, 1.5fr)',
-    notIn: ['SMALL', 'PHONE'],
+    wideOnly: true,
     cell: ({ failures }) => <Last failure={failures.nodes[0]} />,
   },
 ];
