@@ -13,14 +13,8 @@ import { type Database, inTransaction } from '../store/database.ts';
 import { describeError } from '../store/database-errors.ts';
 import { type Delivery, loadDeliveries } from '../store/invocations.ts';
 import type { SecretBox } from '../store/secrets.ts';
-import {
-  type AttemptRequest,
-  markRunning,
-  type Settled,
-  type Settlement,
-  type Start,
-  settle,
-} from '../store/settlements.ts';
+import { type AttemptRequest, type Settled, type Settlement, settle } from '../store/settlements.ts';
+import { markRunning, type Start } from '../store/starts.ts';
 import { lockTrigger } from '../store/triggers.ts';
 import type { Sender } from '../webhook/send.ts';
 import { createAdmission, type Turn } from './admission.ts';

@@ -22,6 +22,11 @@ export function idArray(ids: readonly string[]): string {
   return `{${ids.join(',')}}`;
 }
 
+/** A list of words of ours for the text of a statement: `'SUCCEEDED', 'FAILED'`. */
+export function wordList(words: readonly string[]): string {
+  return words.map((word) => `'${word}'`).join(', ');
+}
+
 function quote(text: string): string {
   return `"${SPECIAL.test(text) ? text.replace(EACH_SPECIAL, '\\$&') : text}"`;
 }

@@ -40,6 +40,7 @@ import {
   TRIGGER_STATUS_REASONS,
   TRIGGER_STATUSES,
 } from '../domain/trigger.ts';
+import { wordList } from './arrays.ts';
 
 export const herald = pgSchema('herald');
 
@@ -204,7 +205,7 @@ export const events = herald.table(
   ],
 );
 
-const unfinished = sql.raw(`status not in (${FINAL_STATES.map((state) => `'${state}'`).join(', ')})`);
+const unfinished = sql.raw(`status not in (${wordList(FINAL_STATES)})`);
 
 export const invocations = herald.table(
   'invocations',

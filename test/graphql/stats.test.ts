@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller } from '../../src/domain/caller.ts';
 import { prune } from '../../src/store/retention.ts';
-import { markRunning } from '../../src/store/settlements.ts';
+import { markRunning } from '../../src/store/starts.ts';
 import { foldTallies } from '../../src/store/stats-fold.ts';
 import { ask, createTrigger, type Loose, queueEvent } from './ask.ts';
 import { type Door, openDoor } from './door.ts';

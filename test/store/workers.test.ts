@@ -5,7 +5,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Database, type DatabaseAddress, openClient, openDatabase } from '../../src/store/database.ts';
 import { postponeJobs } from '../../src/store/postponements.ts';
 import { findOrphans, handBackJobs, markBegun, rescueJobs } from '../../src/store/rescue.ts';
-import { markRunning, type Settlement, settle } from '../../src/store/settlements.ts';
+import { type Settlement, settle } from '../../src/store/settlements.ts';
+import { markRunning } from '../../src/store/starts.ts';
 import { beat, signOff } from '../../src/store/workers.ts';
 import { createTestDatabase, openSql } from '../support/database.ts';
 import { until } from '../support/until.ts';
