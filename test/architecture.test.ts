@@ -21,8 +21,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   actions: ['actions', 'store', 'webhook', 'domain', 'log.ts', 'version.ts'],
   // Doors never import one another: what two of them need belongs below.
   worker: ['worker', 'actions', 'store', 'domain', 'deadline.ts', 'log.ts'],
-  graphql: ['graphql', 'actions', 'store', 'domain', 'version.ts'],
-  http: ['http', 'actions', 'store', 'domain', 'log.ts'],
+  graphql: ['graphql', 'actions', 'store', 'domain', 'request-body.ts', 'version.ts'],
+  http: ['http', 'actions', 'store', 'domain', 'log.ts', 'request-body.ts'],
   // Runs in browsers: what it knows of the rest it asks over the API.
   console: ['console'],
   // Ends at main.ts; what a command needs of a running Herald it asks over HTTP. `reencrypt` opens the database itself.

@@ -5,9 +5,9 @@ import type { DocumentNode } from 'graphql';
 import { createYoga } from 'graphql-yoga';
 import type { Caller } from '../domain/caller.ts';
 import { AppError } from '../domain/errors.ts';
+import { readBody } from '../request-body.ts';
 import { createBatcher } from '../store/batch.ts';
 import { type EventRow, findEvents } from '../store/events.ts';
-import { readBody, sendError } from './body.ts';
 import { createBudget } from './budget.ts';
 import type { GraphqlContext, ServerContext } from './context.ts';
 import { createTranslate, STATUS_OF_CODE } from './errors.ts';
@@ -136,4 +136,13 @@ function createReadQueued({ db }: GraphqlServices): (id: string) => Promise<Even
     maxWaiting: 20_000,
   });
   return (id) => batcher.add(id);
+}
+
+/** Answers in place of GraphQL, in GraphQL's form. */
+export function sendError(res: ServerResponse, status: number, code: string, message: string): void {
+  if (res.destroyed) return;
+  const body = JSON.stringify({ errors: [{ message, extensions: { code } }] });
+  // The rest of the request, if any, is not waited for.
+  const headers = { 'content-type': 'application/json; charset=utf-8', connection: 'close' };
+  res.writeHead(status, headers).end(body);
 }

@@ -12,8 +12,8 @@ import {
   SMALLEST_EPOCH_MS,
 } from '../domain/event.ts';
 import { elementTexts, memberTexts } from '../domain/json.ts';
+import { readBody } from '../request-body.ts';
 import type { QueuedEvent } from '../store/events.ts';
-import { readText } from './body.ts';
 import { problemOfInput, sendProblem } from './problem.ts';
 import type { AwaitAnswer } from './synchronous.ts';
 
@@ -57,7 +57,7 @@ export async function handleQueue(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
-  const text = await readText(req, deps.maxBodyBytes);
+  const text = await readBody(req, deps.maxBodyBytes);
   const call: Call = { route, headers: req.headers, now: new Date() };
   if (route.kind === 'BATCH') return queueBatch(deps, call, text, res);
 

@@ -12,6 +12,11 @@ export interface BatchOptions<Item, Answer> {
   readonly maxSize: number;
   /** Most flushes under way at once. */
   readonly concurrency: number;
+  /**
+   * What waits is split among the flushes that may begin, in shares of at least this many: where callers only wait for
+   * one another, halves side by side come back sooner than a whole. Default: each takes all it can.
+   */
+  readonly smallestShare?: number;
   /** Milliseconds to gather while callers come in numbers; a lone call never waits. */
   readonly gatherMs: number;
   /** What an item weighs, e.g. its characters, and the most a flush of several may weigh together. */
@@ -51,7 +56,15 @@ export function createBatcher<Item, Answer>(options: BatchOptions<Item, Answer>)
 
   function flushNow(): void {
     planned = false;
-    const size = batchSize();
+    const { concurrency, smallestShare = Number.POSITIVE_INFINITY } = options;
+    const shares = Math.max(1, Math.min(concurrency - flushing, Math.floor(waiting.length / smallestShare)));
+    const size = Math.ceil(waiting.length / shares);
+    for (let share = 0; share < shares; share++) flushNext(size);
+    plan();
+  }
+
+  function flushNext(most: number): void {
+    const size = Math.min(batchSize(), most);
     const batch = waiting.slice(0, size);
     waiting = waiting.slice(size);
     lastSize = batch.length;
@@ -60,7 +73,6 @@ export function createBatcher<Item, Answer>(options: BatchOptions<Item, Answer>)
       flushing--;
       plan();
     });
-    plan();
   }
 
   function batchSize(): number {

@@ -58,6 +58,36 @@ describe('parseKeepingDigits', () => {
     expect(stringify(parseKeepingDigits(text))).toBe(text);
   });
 
+  test('law: every number comes out as it went in, wherever it stands', () => {
+    const digits = fc.stringMatching(/^\d{0,18}$/);
+    const number = fc
+      .tuple(
+        fc.constantFrom('', '-'),
+        fc.oneof(fc.constant('0'), fc.stringMatching(/^[1-9]\d{0,18}$/)),
+        fc.oneof(
+          fc.constant(''),
+          fc.stringMatching(/^\.(?:0{0,8})\d{1,9}$/),
+          digits.map((text) => `.${text}0`),
+        ),
+        fc.oneof(fc.constant(''), fc.stringMatching(/^[eE][+-]?\d{1,3}$/)),
+      )
+      .map((parts) => parts.join(''));
+    const around = fc.constantFrom(
+      (text: string) => text,
+      (text: string) => ` ${text}\n`,
+      (text: string) => `[${text},"a",${text}]`,
+      (text: string) => `{"a":${text}}`,
+      (text: string) => `{"a":{"b":[\t[${text}\r\n]]},"c":"1e5"}`,
+    );
+    const spaceless = (text: string) => text.replaceAll(/\s/g, '');
+    fc.assert(
+      fc.property(number, around, (text, wrap) => {
+        expect(stringify(parseKeepingDigits(wrap(text)))).toBe(spaceless(wrap(text)));
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
   test('leaves numbers that a double holds as plain numbers', () => {
     expect(parseKeepingDigits('{"a":1.5}')).toEqual({ a: 1.5 });
   });

@@ -86,17 +86,13 @@ describe('data in variables', () => {
     }
   });
 
-  test('of 200 levels pass, of 201 are refused, of 10,000 are refused as a request', async () => {
+  test('of 200 levels pass, of more are refused, however many', async () => {
     const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
     const { data } = await ask(door, QUEUE, `{"data":${nested(200)}}`);
     expect(data.queueEvent.event.dataText).toBe(nested(200));
     const { data: refused } = await ask(door, QUEUE, `{"data":${nested(201)}}`);
     expect(refused.queueEvent.userErrors).toMatchObject([{ field: ['input', 'data'], code: 'TOO_LARGE' }]);
-    const response = await post(door, bodyOf(QUEUE, `{"data":${nested(100_000)}}`));
-    expect(response.status).toBe(400);
-    const { errors } = (await response.json()) as { errors: { extensions: { code: string } }[] };
-    expect(errors[0]?.extensions.code).toBe('BAD_USER_INPUT');
-    for (const levels of [1000, 2000, 3000, 5000, 7000, 10_000]) {
+    for (const levels of [1000, 2000, 3000, 5000, 7000, 10_000, 100_000]) {
       const answer = await ask(door, QUEUE, `{"data":${nested(levels)}}`);
       const code = answer.errors?.[0]?.extensions.code ?? answer.data.queueEvent.userErrors[0].code;
       expect(['BAD_USER_INPUT', 'TOO_LARGE']).toContain(code);

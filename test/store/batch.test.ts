@@ -29,6 +29,21 @@ describe('createBatcher', () => {
     expect(batches.map((batch) => batch.length)).toEqual([4, 4, 2]);
   });
 
+  test('what waits is split among the flushes that may begin, in shares that are worth one', async () => {
+    const { batches, flush } = doubling();
+    const batcher = createBatcher({ ...LIMITS, concurrency: 2, smallestShare: 3, flush });
+    const add = (count: number) => Promise.all(Array.from({ length: count }, (_, n) => batcher.add(n)));
+    const sizes = async (count: number) => {
+      batches.length = 0;
+      await add(count);
+      return batches.map(({ length }) => length);
+    };
+    expect(await sizes(5)).toEqual([5]);
+    expect(await sizes(6)).toEqual([3, 3]);
+    expect(await sizes(9)).toEqual([5, 4]);
+    expect(await sizes(300)).toEqual([100, 100, 50, 50]);
+  });
+
   test('one bad item fails alone', async () => {
     const flush = async (items: readonly number[]) => {
       if (items.includes(13)) throw Object.assign(new Error('13 is refused'), { code: '22023' });
