@@ -18,7 +18,7 @@ const MAX_BATCH = 500;
 /** Characters of data a statement takes, so that large events do not add up to a statement that is too large. */
 const MAX_BATCH_CHARACTERS = 4 * 1024 * 1024;
 /** A statement has a price of its own, about that of these many events. */
-const SMALLEST_SHARE = 16;
+const ENOUGH = 16;
 /** Callers that may wait for the database: about a second's worth; more are told to come back. */
 const MAX_WAITING = 20_000;
 
@@ -27,7 +27,7 @@ export function createQueue(db: Database): Queue {
   const limits = {
     maxSize: MAX_BATCH,
     gatherMs: 3,
-    smallestShare: SMALLEST_SHARE,
+    enough: ENOUGH,
     maxWaiting: MAX_WAITING,
     weigh: (event: NewEvent) => event.data.length,
     maxWeight: MAX_BATCH_CHARACTERS,

@@ -13,10 +13,11 @@ export interface BatchOptions<Item, Answer> {
   /** Most flushes under way at once. */
   readonly concurrency: number;
   /**
-   * What waits is split among the flushes that may begin, in shares of at least this many: where callers only wait for
-   * one another, halves side by side come back sooner than a whole. Default: each takes all it can.
+   * So many are worth a flush of their own: they gather no longer, and what waits is split among the flushes that may
+   * begin. Where callers wait only for one another, halves side by side come back sooner than a whole. Default: a flush
+   * takes all it can, and gathers until then.
    */
-  readonly smallestShare?: number;
+  readonly enough?: number;
   /** Milliseconds to gather while callers come in numbers; a lone call never waits. */
   readonly gatherMs: number;
   /** What an item weighs, e.g. its characters, and the most a flush of several may weigh together. */
@@ -41,23 +42,34 @@ interface Waiting<Item, Answer> {
 const CROWD = 4;
 
 export function createBatcher<Item, Answer>(options: BatchOptions<Item, Answer>): Batcher<Item, Answer> {
+  const { maxSize, concurrency, enough = Number.POSITIVE_INFINITY } = options;
   let waiting: Waiting<Item, Answer>[] = [];
   let flushing = 0;
+  /** A flush is about to begin. */
   let planned = false;
+  /** Until then more may come. */
+  let gathering: NodeJS.Timeout | null = null;
   let lastSize = 0;
 
+  /** Each caller who comes may end the gathering. */
   function plan(): void {
-    if (planned || waiting.length === 0 || flushing >= options.concurrency) return;
+    if (waiting.length === 0 || flushing >= concurrency) return;
+    const gather = lastSize >= CROWD && waiting.length < Math.min(maxSize, enough);
+    if (gathering !== null && !gather) {
+      clearTimeout(gathering);
+      gathering = null;
+    } else if (planned) {
+      return;
+    }
     planned = true;
-    const gather = lastSize >= CROWD && waiting.length < options.maxSize;
-    if (gather) setTimeout(flushNow, options.gatherMs);
+    if (gather) gathering = setTimeout(flushNow, options.gatherMs);
     else setImmediate(flushNow);
   }
 
   function flushNow(): void {
     planned = false;
-    const { concurrency, smallestShare = Number.POSITIVE_INFINITY } = options;
-    const shares = Math.max(1, Math.min(concurrency - flushing, Math.floor(waiting.length / smallestShare)));
+    gathering = null;
+    const shares = Math.max(1, Math.min(concurrency - flushing, Math.floor(waiting.length / enough)));
     const size = Math.ceil(waiting.length / shares);
     for (let share = 0; share < shares; share++) flushNext(size);
     plan();
@@ -76,7 +88,7 @@ export function createBatcher<Item, Answer>(options: BatchOptions<Item, Answer>)
   }
 
   function batchSize(): number {
-    const { maxSize, weigh, maxWeight = Number.POSITIVE_INFINITY } = options;
+    const { weigh, maxWeight = Number.POSITIVE_INFINITY } = options;
     if (weigh === undefined) return maxSize;
     let weight = 0;
     for (const [index, { item }] of waiting.entries()) {

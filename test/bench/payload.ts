@@ -7,6 +7,6 @@ export const PAYLOAD_SIZE = 500;
 
 /** `sentAt`, in epoch milliseconds, is what the receiver measures from. */
 export function payload(id: number, sentAt?: number): string {
-  const head = sentAt === undefined ? `{"id":${id},` : `{"id":${id},"sentAt":${sentAt.toFixed(3)},`;
+  const head = sentAt === undefined ? `{"id":${id},` : `{"id":${id},"sentAt":${sentAt.toFixed(2)},`;
   return `${head}"padding":"${'x'.repeat(Math.max(0, PAYLOAD_SIZE - head.length - 13))}"}`;
 }

@@ -31,7 +31,7 @@ describe('createBatcher', () => {
 
   test('what waits is split among the flushes that may begin, in shares that are worth one', async () => {
     const { batches, flush } = doubling();
-    const batcher = createBatcher({ ...LIMITS, concurrency: 2, smallestShare: 3, flush });
+    const batcher = createBatcher({ ...LIMITS, concurrency: 2, enough: 3, flush });
     const add = (count: number) => Promise.all(Array.from({ length: count }, (_, n) => batcher.add(n)));
     const sizes = async (count: number) => {
       batches.length = 0;
@@ -42,6 +42,20 @@ describe('createBatcher', () => {
     expect(await sizes(6)).toEqual([3, 3]);
     expect(await sizes(9)).toEqual([5, 4]);
     expect(await sizes(300)).toEqual([100, 100, 50, 50]);
+  });
+
+  test('callers who come in numbers gather, but not once there are enough', async () => {
+    const { batches, flush } = doubling();
+    const batcher = createBatcher({ ...LIMITS, gatherMs: 3_600_000, enough: 5, flush });
+    const add = (count: number) => Promise.all(Array.from({ length: count }, (_, n) => batcher.add(n)));
+    await add(4); // a crowd: from now on they would gather for an hour
+    await add(5);
+    const gathering = add(3);
+    await new Promise(setImmediate);
+    expect(batches.map(({ length }) => length)).toEqual([4, 5]);
+    void batcher.add(3);
+    void batcher.add(4);
+    expect(await gathering).toEqual([0, 2, 4]);
   });
 
   test('one bad item fails alone', async () => {
