@@ -46,7 +46,7 @@ interface Manner {
 }
 
 const USUAL: Manner = { rest: 1.2, maxRestMs: 500, changes: 2000 };
-const LETTING_BY: Manner = { rest: 20, maxRestMs: 1000, changes: 200 };
+const LETTING_BY: Manner = { rest: 20, maxRestMs: 2000, changes: 200 };
 const CATCHING_UP: Manner = { rest: 0.6, maxRestMs: 1000, changes: 2000 };
 /** The same where the thread had time left: what the work takes was estimated too high. */
 const HURRYING: Manner = { ...CATCHING_UP, maxRestMs: 10 };

@@ -9,7 +9,7 @@ export interface Letter {
 export function answerWith<Question>(reply: (question: Question) => unknown): void {
   process.on('message', async (message) => {
     const { id, question } = message as Letter;
-    if (question === 'usage') return; // probe.ts answers that
+    if (question === 'usage' || question === 'held') return; // probe.ts answers that
     const value = await reply(question as Question);
     process.send?.({ id, value });
   });

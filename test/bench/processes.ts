@@ -9,6 +9,8 @@ export interface Child extends AsyncDisposable {
   /** Answered by `answerWith` in the process. Rejects when the process ends before it answers. */
   ask<Answer>(question: unknown): Promise<Answer>;
   usage(): Promise<Usage>;
+  /** The same after a full collection of garbage, `heldMb` included. */
+  held(): Promise<Usage>;
   /** What it printed, up to 64 KiB. */
   output(): string;
   /** Resolves when it has printed what `find` finds; rejects when it ends before, or takes too long. */
@@ -86,6 +88,7 @@ export function startChild(file: string, { args = [], env = {} }: ChildOptions =
     pid: child.pid ?? 0,
     ask,
     usage: () => ask<Usage>('usage'),
+    held: () => ask<Usage>('held'),
     output: () => printed,
     async printed(find) {
       const deadline = performance.now() + START_TIMEOUT_MS;

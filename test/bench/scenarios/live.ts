@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { type Drained, drain } from '../draining.ts';
 import { createHeraldDatabase, fillHerald, type Herald, isHeraldDone, startHerald } from '../herald.ts';
 import type { LabDatabase } from '../lab.ts';
@@ -135,12 +134,11 @@ async function measureMemory({ lab, quick, say }: Bench, empty: LabDatabase): Pr
   await using herald = await startHerald(lab, database, 'api');
   await using audience = startChild('subscribers.ts');
   await openSubscribers(audience, herald, 10);
-  await pause(3000); // what the start needed is given back
-  const before = await herald.usage();
+  const before = await herald.held();
   await openSubscribers(audience, herald, count - 10);
-  const after = await herald.usage();
-  const bytes = ((after.rssMb - before.rssMb) * 1e6) / (count - 10);
-  say(`${count} subscribers: ${before.rssMb.toFixed(0)} → ${after.rssMb.toFixed(0)} MB`);
+  const after = await herald.held();
+  const bytes = ((after.heldMb - before.heldMb) * 1e6) / (count - 10);
+  say(`10 → ${count} subscribers: ${before.heldMb.toFixed(1)} → ${after.heldMb.toFixed(1)} MB held`);
   return bytes;
 }
 
