@@ -36,7 +36,10 @@ export interface App {
   readonly databaseAt: string;
   /** Resolves, with the reason, when the app cannot go on: its embedded server or its delivery thread has ended by itself. */
   readonly broken: Promise<string>;
-  /** Lets what is under way end, for `shutdownSeconds` at most, and stops everything it started. */
+  /**
+   * Goes on for `shutdownGraceSeconds`, no longer ready; then lets what is under way end, for `shutdownSeconds` at most,
+   * and stops everything it started.
+   */
   close(): Promise<void>;
 }
 
@@ -50,51 +53,58 @@ const DATABASE_WAIT_MS = 20_000;
 const RESTART_PAUSE_MS = 250;
 
 /**
- * Starts what the configuration says; what delivers, in `delivery`, or in this thread where that is null.
- * Errors: StartupError; whatever was started before it is stopped again.
+ * Starts what the configuration says; what delivers, in `delivery`, or in this thread where that is null. `signal` ends
+ * what it has to wait for.
+ * Errors: StartupError, AbortError; whatever was started before it is stopped again.
  */
 export async function startApp(
   config: Config,
   log: Log,
   delivery: DeliveryThread | null = null,
+  signal?: AbortSignal,
 ): Promise<App> {
   try {
-    return await startPatiently(config, log, delivery);
+    return await startPatiently({ config, log, delivery, signal });
   } catch (error) {
     await delivery?.stop();
     throw error;
   }
 }
 
-async function startPatiently(config: Config, log: Log, delivery: DeliveryThread | null): Promise<App> {
+interface StartParts {
+  readonly config: Config;
+  readonly log: Log;
+  readonly delivery: DeliveryThread | null;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function startPatiently(parts: StartParts): Promise<App> {
+  const { config, log, signal } = parts;
   const giveUpAt = performance.now() + DATABASE_WAIT_MS;
   for (;;) {
     const opened: Opened = [];
     try {
-      return await start(config, log, opened, delivery);
+      return await start(parts, opened);
     } catch (error) {
       await closeAll(opened, log);
       if (!isPassing(error)) throw error;
       if (performance.now() > giveUpAt) throw unreachable(config, error);
       log('warn', 'the database is not available yet', { error: describeError(error) });
-      await pause(RESTART_PAUSE_MS);
+      await pause(RESTART_PAUSE_MS, undefined, { signal });
     }
   }
 }
 
-async function start(
-  config: Config,
-  log: Log,
-  opened: Opened,
-  delivery: DeliveryThread | null,
-): Promise<App> {
+async function start({ config, log, delivery, signal }: StartParts, opened: Opened): Promise<App> {
   const adminToken =
     config.auth === 'off' ? null : (config.adminToken ?? (await readAdminToken(config.dataDir)));
   const secrets = await openSecrets(config);
 
   const database = await openPostgres(config, log, opened);
   const { address } = database;
-  await migrate(address).catch((error: unknown) => {
+  const onWait = () =>
+    log('warn', 'an upgrade of the database waits for a table that a transaction holds; it tries again');
+  await migrate(address, { onWait, signal }).catch((error: unknown) => {
     throw unreachable(config, error);
   });
 
@@ -146,12 +156,15 @@ async function start(
     opened.push({ what: 'statistics', close: () => folding.stop() });
   }
 
+  const broken = Promise.race([database.broken, ...(delivery === null ? [] : [delivery.broken])]);
   return {
     url: http.url,
     adminToken,
     databaseAt: database.at,
-    broken: Promise.race([database.broken, ...(delivery === null ? [] : [delivery.broken])]),
+    broken,
     async close() {
+      http.leave();
+      await graceOf(config.shutdownGraceSeconds * 1000, broken);
       http.drain();
       // First, so that subscribers go elsewhere instead of hearing that there is no more to come.
       await hangUp();
@@ -159,6 +172,14 @@ async function start(
       await closeAll(opened, log);
     },
   };
+}
+
+/** Resolves after so many ms, or once there is nothing left to be gracious with. */
+async function graceOf(ms: number, broken: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  const elapsed = pause(ms, undefined, { signal: over.signal }).catch(() => {});
+  await Promise.race([elapsed, broken]);
+  over.abort();
 }
 
 interface ApiParts {

@@ -31,6 +31,7 @@ export interface Config {
   readonly encryptionKeys: readonly Buffer[];
   readonly concurrency: number;
   readonly shutdownSeconds: number;
+  readonly shutdownGraceSeconds: number;
   readonly retentionDays: number;
   readonly maxBodyBytes: number;
   /** Origins of web pages that may call us from a browser, e.g. `https://app.example.com`. */
@@ -111,6 +112,12 @@ export const SETTINGS = [
     byDefault: '30',
     meaning: 'how long attempts in flight may go on after SIGTERM or Ctrl-C',
   },
+  {
+    name: 'SHUTDOWN_GRACE_SECONDS',
+    byDefault: '0',
+    meaning:
+      'how long calls are still answered before that, 0 to 300, while /readyz says 503: time for a load balancer to look away',
+  },
   { name: 'RETENTION_DAYS', byDefault: '30', meaning: 'how long finished events are kept' },
   { name: 'MAX_BODY_BYTES', byDefault: '1048576', meaning: 'largest request body' },
   {
@@ -161,6 +168,7 @@ export function readConfig(env: Environment): Config {
     ),
     concurrency: read('CONCURRENCY', whole(1, 2000), 'a whole number between 1 and 2000'),
     shutdownSeconds: read('SHUTDOWN_SECONDS', whole(0, 3600), 'a whole number between 0 and 3600'),
+    shutdownGraceSeconds: read('SHUTDOWN_GRACE_SECONDS', whole(0, 300), 'a whole number between 0 and 300'),
     retentionDays: read('RETENTION_DAYS', whole(1, 3650), 'a whole number between 1 and 3650'),
     maxBodyBytes: read(
       'MAX_BODY_BYTES',

@@ -57,7 +57,13 @@ async function start({ env }: CommandCall): Promise<ExitCode> {
   // Not loaded by the other commands, which it would slow down.
   const [{ startApp }, { createLog }] = await Promise.all([import('./app.ts'), import('./log.ts')]);
   const log = createLog(config.logLevel);
-  const app = await startApp(config, log, delivery);
+  const called = new AbortController();
+  void stopping.then((signal) => called.abort(signal));
+  const app = await startApp(config, log, delivery, called.signal).catch((error: unknown) => {
+    if (called.signal.aborted) return null;
+    throw error;
+  });
+  if (app === null) return 0;
   process.stdout.write(banner(config, app, performance.now()));
   // So that the console is made by the time that somebody follows the link.
   if (config.roles.has('api')) void fetch(app.url).catch(() => {});

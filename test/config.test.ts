@@ -68,6 +68,7 @@ describe('every setting', () => {
     ENCRYPTION_KEY: 'AAAA',
     CONCURRENCY: '0',
     SHUTDOWN_SECONDS: '-1',
+    SHUTDOWN_GRACE_SECONDS: '301',
     RETENTION_DAYS: '0',
     MAX_BODY_BYTES: '1',
     CORS_ORIGINS: 'example.com',

@@ -1,8 +1,6 @@
-/** Creates, changes, deletes, pauses and resumes triggers. */
+/** Creates, changes and deletes triggers. */
 import { isDeepStrictEqual } from 'node:util';
 import type { EgressPolicy } from '../domain/address.ts';
-import type { AuditAction } from '../domain/audit.ts';
-import type { Actor } from '../domain/caller.ts';
 import { fail, type Problem, type ProblemCode, problem, type Result, succeed } from '../domain/errors.ts';
 import {
   checkName,
@@ -12,15 +10,9 @@ import {
   type SignatureAlgorithm,
   type TriggerSettings,
   type TriggerStatus,
-  type TriggerStatusReason,
 } from '../domain/trigger.ts';
-import { recordAudit } from '../store/audit.ts';
-import { type Database, inTransaction, type Transaction } from '../store/database.ts';
-import { constraintOf, translateDatabaseError } from '../store/database-errors.ts';
-import type { SecretBox } from '../store/secrets.ts';
 import {
   changeMaxAttempts,
-  countHeld,
   countUnfinished,
   moveInvocations,
   noteRetriesChange,
@@ -36,22 +28,9 @@ import {
 } from '../store/triggers.ts';
 import { resetPace } from '../store/turns.ts';
 import { judgeUrl } from '../webhook/egress.ts';
-import type { Moves } from './move-invocations.ts';
 import { addSigningKey } from './signing-keys.ts';
 import { sealHeaders, unknownMasked } from './trigger-headers.ts';
-
-export interface TriggerDeps {
-  readonly db: Database;
-  readonly secrets: SecretBox;
-  readonly egress: EgressPolicy;
-  /** Moves the invocations that a change leaves behind. */
-  readonly moves: Moves;
-}
-
-/** The same, on behalf of somebody: every change is written to the audit log in its own transaction. */
-export interface TriggerWriter extends TriggerDeps {
-  readonly actor: Actor;
-}
+import { audit, notFound, statusColumns, type TriggerWriter, writing } from './write-trigger.ts';
 
 export interface NewTrigger extends TriggerSettings {
   readonly project: string;
@@ -174,66 +153,6 @@ export async function deleteTrigger(
   return deleted;
 }
 
-export async function pauseTrigger(
-  { db, moves, actor }: TriggerWriter,
-  { id }: { readonly id: string },
-): Promise<Result<TriggerRow>> {
-  const paused = await writing(db, '', async (tx) => {
-    const before = await lockTrigger(tx, id);
-    if (before === null) return fail(notFound(id));
-    if (before.status === 'DISABLED') {
-      return fail(problem('id', 'WRONG_STATE', 'expected an ACTIVE trigger, this one is DISABLED'));
-    }
-    if (before.status === 'PAUSED') return succeed(before);
-    await audit(tx, actor, 'TRIGGER_PAUSED', before);
-    return succeed(await holdTrigger(tx, id, 'MANUAL'));
-  });
-  if (paused.ok) moves.start(id);
-  return paused;
-}
-
-/** Pauses a trigger whose row is locked, and holds the first of its waiting invocations; `Moves` holds the others. */
-export async function holdTrigger(
-  tx: Transaction,
-  id: string,
-  reason: TriggerStatusReason,
-): Promise<TriggerRow> {
-  const row = await writeTrigger(tx, id, statusColumns('PAUSED', reason));
-  await moveInvocations(tx, id);
-  return row;
-}
-
-export async function resumeTrigger(
-  { db, moves, actor }: TriggerWriter,
-  { id }: { readonly id: string },
-): Promise<Result<{ readonly trigger: TriggerRow; readonly releasedCount: number }>> {
-  const resumed = await writing(db, '', async (tx) => {
-    const before = await lockTrigger(tx, id);
-    if (before === null) return fail(notFound(id));
-    if (before.status !== 'PAUSED') {
-      return fail(problem('id', 'WRONG_STATE', `expected a PAUSED trigger, this one is ${before.status}`));
-    }
-    await audit(tx, actor, 'TRIGGER_RESUMED', before);
-    const trigger = await writeTrigger(tx, id, statusColumns('ACTIVE', null));
-    const releasedCount = await countHeld(tx, id);
-    await moveInvocations(tx, id);
-    return succeed({ trigger, releasedCount });
-  });
-  if (resumed.ok) moves.start(id);
-  return resumed;
-}
-
-/** Writes down who did what to a trigger, in the transaction that does it. */
-export function audit(
-  tx: Transaction,
-  actor: Actor,
-  action: AuditAction,
-  { project, id, name }: TriggerRow,
-  changes: readonly string[] = [],
-): Promise<void> {
-  return recordAudit(tx, actor, { action, project, id, name, changes });
-}
-
 /** Names of what differs, whether it was asked for or followed. */
 function changedSettings(before: TriggerRow, after: TriggerRow): readonly string[] {
   const kept = new Set(['version', 'updatedAt', 'statusChangedAt']);
@@ -243,10 +162,6 @@ function changedSettings(before: TriggerRow, after: TriggerRow): readonly string
 }
 
 const PAUSED_BY_HAND = { status: 'PAUSED', statusReason: 'MANUAL' } as const;
-
-function statusColumns(status: TriggerStatus, reason: TriggerStatusReason | null): Partial<NewTriggerRow> {
-  return { status, statusReason: status === 'ACTIVE' ? null : reason, statusChangedAt: new Date() };
-}
 
 /** The columns of the settings that are given; headers apart, they need the secret box. */
 function columnsOf(settings: Partial<Omit<TriggerSettings, 'headers'>>): Partial<NewTriggerRow> {
@@ -268,24 +183,4 @@ function refuse(row: TriggerRow | null, id: string, expectedVersion: number | nu
   if (expectedVersion === null || expectedVersion === row.version) return null;
   const message = `expected version ${expectedVersion}, the trigger is at version ${row.version}`;
   return problem('expectedVersion', 'VERSION_CONFLICT', message);
-}
-
-export function notFound(id: string): Problem {
-  return problem('id', 'NOT_FOUND', `no trigger ${id}`);
-}
-
-/** Runs `work` in a transaction that a refusal rolls back; a taken name is a problem, not an error. */
-export async function writing<T>(
-  db: Database,
-  name: string,
-  work: (tx: Transaction) => Promise<Result<T>>,
-): Promise<Result<T>> {
-  try {
-    return await inTransaction(db, work);
-  } catch (error) {
-    if (constraintOf(error) === 'triggers_name_is_taken_once') {
-      return fail(problem('name', 'TAKEN', `the name ${JSON.stringify(name)} is taken in this project`));
-    }
-    throw translateDatabaseError(error);
-  }
 }

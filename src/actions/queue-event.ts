@@ -17,7 +17,7 @@ export interface Queue {
 const MAX_BATCH = 500;
 /** Characters of data a statement takes, so that large events do not add up to a statement that is too large. */
 const MAX_BATCH_CHARACTERS = 4 * 1024 * 1024;
-/** A statement has a price of its own, about that of these many events. */
+/** A statement has a price of its own, about that of so many events; more batches than that are plenty. */
 const ENOUGH = 16;
 /** Callers that may wait for the database: about a second's worth; more are told to come back. */
 const MAX_WAITING = 20_000;

@@ -8,8 +8,8 @@ import {
   type TriggerRow,
   updateTrigger as writeTrigger,
 } from '../store/triggers.ts';
-import { audit, notFound, type TriggerWriter, writing } from './manage-trigger.ts';
 import { addSigningKey } from './signing-keys.ts';
+import { audit, notFound, type TriggerWriter, writing } from './write-trigger.ts';
 
 export interface SecretRotation {
   readonly id: string;

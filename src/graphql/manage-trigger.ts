@@ -1,12 +1,7 @@
 /** The mutations of triggers. */
-import {
-  createTrigger,
-  deleteTrigger,
-  pauseTrigger,
-  resumeTrigger,
-  type TriggerWriter,
-  updateTrigger,
-} from '../actions/manage-trigger.ts';
+import { createTrigger, deleteTrigger, updateTrigger } from '../actions/manage-trigger.ts';
+import { pauseTrigger, resumeTrigger } from '../actions/pause-trigger.ts';
+import type { TriggerWriter } from '../actions/write-trigger.ts';
 import { seesProject } from '../domain/caller.ts';
 import { fail, problem, type Result } from '../domain/errors.ts';
 import { isUuid } from '../store/pages.ts';

@@ -1,6 +1,7 @@
 /** What the GraphQL door needs from the house; `app.ts` hands it over. */
-import type { TriggerDeps } from '../actions/manage-trigger.ts';
+
 import type { Queue } from '../actions/queue-event.ts';
+import type { TriggerDeps } from '../actions/write-trigger.ts';
 import type { ChangeFeed } from '../store/changes.ts';
 import type { Database } from '../store/database.ts';
 

@@ -25,19 +25,22 @@ export interface RouteOptions {
   readonly checkDatabase: () => Promise<void>;
 }
 
+/** LEAVING says that it is not ready and still answers; DRAINING answers nothing but health checks. */
+export type Stage = 'OPEN' | 'LEAVING' | 'DRAINING';
+
 /** Errors: AppError, for the server to turn into a problem document. */
 export async function answer(
   options: RouteOptions,
-  draining: () => boolean,
+  stage: () => Stage,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
   const [path = '/'] = (req.url ?? '/').split('?');
   if (path === '/livez') return void res.writeHead(200, TEXT).end('ok\n');
-  if (path === '/readyz') return answerReady(options, draining(), res);
+  if (path === '/readyz') return answerReady(options, stage(), res);
   const { doors, origins } = options;
   if (doors === null) throw new AppError('NOT_FOUND', 'this process has no API; its ROLES are worker only');
-  if (draining()) throw new AppError('UNAVAILABLE', 'Herald is shutting down; try again');
+  if (stage() === 'DRAINING') throw new AppError('UNAVAILABLE', 'Herald is shutting down; try again');
   if (!origins.allows(req)) {
     throw new AppError(
       'FORBIDDEN',
@@ -54,8 +57,8 @@ export async function answer(
 
 const TEXT = { 'content-type': 'text/plain; charset=utf-8' };
 
-async function answerReady(options: RouteOptions, draining: boolean, res: ServerResponse): Promise<void> {
-  if (draining) return void res.writeHead(503, TEXT).end('shutting down\n');
+async function answerReady(options: RouteOptions, stage: Stage, res: ServerResponse): Promise<void> {
+  if (stage !== 'OPEN') return void res.writeHead(503, TEXT).end('shutting down\n');
   try {
     await options.checkDatabase();
     res.writeHead(200, TEXT).end('ok\n');

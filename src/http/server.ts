@@ -8,7 +8,7 @@ import type { Log } from '../log.ts';
 import { describeError, translateDatabaseError } from '../store/database-errors.ts';
 import { headersOf, problemOf, sendProblem } from './problem.ts';
 import { refusalOf, refuseConnection, setAnswerHeaders } from './request-check.ts';
-import { answer, type RouteOptions } from './routes.ts';
+import { answer, type RouteOptions, type Stage } from './routes.ts';
 
 export interface ServerOptions extends RouteOptions {
   readonly host: string;
@@ -22,7 +22,9 @@ export interface HttpServer {
   readonly server: Server;
   /** `http://127.0.0.1:4000`. */
   readonly url: string;
-  /** From now on `/readyz` says no, so that no new work is sent here. */
+  /** From now on `/readyz` says no, so that calls are sent elsewhere; those that come are answered, and hung up on. */
+  leave(): void;
+  /** From now on calls are refused. */
   drain(): void;
   /** Stops accepting, waits a moment for answers under way, then closes what is left. */
   close(): Promise<void>;
@@ -46,7 +48,7 @@ const CLOSE_TIMEOUT_MS = 5000;
 
 /** Errors: StartupError where the port is taken or the address is not ours. */
 export async function startServer(options: ServerOptions): Promise<HttpServer> {
-  let draining = false;
+  let stage: Stage = 'OPEN';
   /** Answers under way by connection: behind one that has begun nothing else may be written. */
   const answering = new WeakMap<Duplex, Set<ServerResponse>>();
   const server = createServer(LIMITS, (req, res) => {
@@ -55,11 +57,10 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
     answering.set(socket, answers.add(res));
     res.once('close', () => answers.delete(res));
     setAnswerHeaders(res);
+    if (stage !== 'OPEN') res.setHeader('connection', 'close');
     const refusal = refusalOf(req);
     if (refusal !== null) return sendProblem(res, refusal, {}, { connection: 'close' });
-    answer(options, () => draining, req, res).catch((error: unknown) =>
-      sendError(options.log, req, res, error),
-    );
+    answer(options, () => stage, req, res).catch((error: unknown) => sendError(options.log, req, res, error));
   });
   server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
   server.setTimeout(IDLE_TIMEOUT_MS);
@@ -76,8 +77,11 @@ export async function startServer(options: ServerOptions): Promise<HttpServer> {
   return {
     server,
     url: `http://${options.host.includes(':') ? `[${options.host.replace(/[[\]]/g, '')}]` : options.host}:${port}`,
+    leave: () => {
+      stage = 'LEAVING';
+    },
     drain: () => {
-      draining = true;
+      stage = 'DRAINING';
     },
     close: () => close(server),
   };

@@ -45,9 +45,8 @@ export function createBatcher<Item, Answer>(options: BatchOptions<Item, Answer>)
   const { maxSize, concurrency, enough = Number.POSITIVE_INFINITY } = options;
   let waiting: Waiting<Item, Answer>[] = [];
   let flushing = 0;
-  /** A flush is about to begin. */
+  /** A flush is to begin, at once or when `gathering` is over. */
   let planned = false;
-  /** Until then more may come. */
   let gathering: NodeJS.Timeout | null = null;
   let lastSize = 0;
 
@@ -71,7 +70,7 @@ export function createBatcher<Item, Answer>(options: BatchOptions<Item, Answer>)
     gathering = null;
     const shares = Math.max(1, Math.min(concurrency - flushing, Math.floor(waiting.length / enough)));
     const size = Math.ceil(waiting.length / shares);
-    for (let share = 0; share < shares; share++) flushNext(size);
+    for (let share = 0; share < shares && waiting.length > 0; share++) flushNext(size);
     plan();
   }
 

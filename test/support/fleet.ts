@@ -29,8 +29,8 @@ export interface Fleet extends AsyncDisposable {
   ready(): Promise<void>;
   /** Ends a member's process by SIGKILL, if it still lives, and waits for its end. */
   kill(member: Member): Promise<void>;
-  /** Starts a member's process anew; does not wait for it to be ready. */
-  restart(member: Member): void;
+  /** Starts a member's process anew, of another release if `launcher` says so; does not wait for it to be ready. */
+  restart(member: Member, launcher?: string): void;
   /** Ends all by SIGTERM, and waits; answers with their exit codes. */
   stop(): Promise<readonly (number | null)[]>;
 }
@@ -50,13 +50,10 @@ export async function startFleet({ database, members: settings }: FleetOptions):
   const started: { readonly slot: number; readonly process: HeraldProcess }[] = [];
   const words = () => started.map(({ slot, process }) => lastWords(slot, process));
   let atTheEnd: readonly string[] | null = null;
-  const launch = (slot: number, proxy: PostgresProxy): HeraldProcess =>
-    spawnHerald({
-      ...COMMON,
-      DATABASE_URL: through(proxy, database),
-      DATA_DIR: join(directory, String(slot)),
-      ...settings[slot],
-    });
+  const launch = (slot: number, proxy: PostgresProxy, launcher?: string): HeraldProcess => {
+    const own = { DATABASE_URL: through(proxy, database), DATA_DIR: join(directory, String(slot)) };
+    return spawnHerald({ ...COMMON, ...own, ...settings[slot] }, launcher);
+  };
   /** Notes the address once it is known; a process that ends before is somebody else's to notice. */
   const note = (member: Member, process: HeraldProcess): void => {
     started.push({ slot: members.indexOf(member), process });
@@ -90,11 +87,11 @@ export async function startFleet({ database, members: settings }: FleetOptions):
       member.process.child.kill('SIGKILL');
       await member.process.exited();
     },
-    restart(member) {
+    restart(member, launcher) {
       const { exitCode, signalCode } = member.process.child;
       if (exitCode === null && signalCode === null) throw new Error('the member still runs');
       member.url = null;
-      member.process = launch(members.indexOf(member), member.proxy);
+      member.process = launch(members.indexOf(member), member.proxy, launcher);
       note(member, member.process);
     },
     async stop() {

@@ -15,8 +15,9 @@ export interface HeraldProcess extends AsyncDisposable {
 
 const LAUNCHER = fileURLToPath(new URL('../../src/launch.mjs', import.meta.url));
 
-export function spawnHerald(env: Readonly<Record<string, string>>): HeraldProcess {
-  const child = spawn(process.execPath, [LAUNCHER], {
+/** `launcher`: that of another release. */
+export function spawnHerald(env: Readonly<Record<string, string>>, launcher = LAUNCHER): HeraldProcess {
+  const child = spawn(process.execPath, [launcher], {
     // Nothing of this process' environment but what finds programs: a developer's own settings must not decide.
     env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,0 +1,56 @@
+/** Pauses and resumes triggers. */
+import { fail, problem, type Result, succeed } from '../domain/errors.ts';
+import type { TriggerStatusReason } from '../domain/trigger.ts';
+import type { Transaction } from '../store/database.ts';
+import { countHeld, moveInvocations } from '../store/trigger-invocations.ts';
+import { lockTrigger, type TriggerRow, updateTrigger as writeTrigger } from '../store/triggers.ts';
+import { audit, notFound, statusColumns, type TriggerWriter, writing } from './write-trigger.ts';
+
+export async function pauseTrigger(
+  { db, moves, actor }: TriggerWriter,
+  { id }: { readonly id: string },
+): Promise<Result<TriggerRow>> {
+  const paused = await writing(db, '', async (tx) => {
+    const before = await lockTrigger(tx, id);
+    if (before === null) return fail(notFound(id));
+    if (before.status === 'DISABLED') {
+      return fail(problem('id', 'WRONG_STATE', 'expected an ACTIVE trigger, this one is DISABLED'));
+    }
+    if (before.status === 'PAUSED') return succeed(before);
+    await audit(tx, actor, 'TRIGGER_PAUSED', before);
+    return succeed(await holdTrigger(tx, id, 'MANUAL'));
+  });
+  if (paused.ok) moves.start(id);
+  return paused;
+}
+
+/** Pauses a trigger whose row is locked, and holds the first of its waiting invocations; `Moves` holds the others. */
+export async function holdTrigger(
+  tx: Transaction,
+  id: string,
+  reason: TriggerStatusReason,
+): Promise<TriggerRow> {
+  const row = await writeTrigger(tx, id, statusColumns('PAUSED', reason));
+  await moveInvocations(tx, id);
+  return row;
+}
+
+export async function resumeTrigger(
+  { db, moves, actor }: TriggerWriter,
+  { id }: { readonly id: string },
+): Promise<Result<{ readonly trigger: TriggerRow; readonly releasedCount: number }>> {
+  const resumed = await writing(db, '', async (tx) => {
+    const before = await lockTrigger(tx, id);
+    if (before === null) return fail(notFound(id));
+    if (before.status !== 'PAUSED') {
+      return fail(problem('id', 'WRONG_STATE', `expected a PAUSED trigger, this one is ${before.status}`));
+    }
+    await audit(tx, actor, 'TRIGGER_RESUMED', before);
+    const trigger = await writeTrigger(tx, id, statusColumns('ACTIVE', null));
+    const releasedCount = await countHeld(tx, id);
+    await moveInvocations(tx, id);
+    return succeed({ trigger, releasedCount });
+  });
+  if (resumed.ok) moves.start(id);
+  return resumed;
+}
