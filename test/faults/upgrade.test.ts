@@ -95,6 +95,29 @@ test('F08: the next release takes over, member by member', async () => {
   await leasesAreGone(sql);
 }, 120_000);
 
+test('an upgrade that waits for a table can be called off', async () => {
+  const database = await createTestDatabase();
+  await using sql = openSql(database);
+  await using release = await makeNextRelease(MIGRATION);
+  await sql.begin(async (transaction) => {
+    await transaction`select herald.queue_event(${TYPE})`;
+    await using fleet = await startFleet({
+      database,
+      members: [{ ROLES: 'api' }],
+      launcher: release.launcher,
+    });
+    fleet.tellOnFailure();
+    const [{ process }] = fleet.members as readonly [Member];
+    await until(() => process.output().includes('an upgrade of the database waits'), 'it to wait', 20_000);
+    process.child.kill('SIGTERM');
+    expect(await process.exited()).toEqual({ code: 0, signal: null });
+  });
+  expect(
+    await sql`select from pg_stat_activity where application_name = 'herald migrate'
+    and datname = current_database()`,
+  ).toHaveLength(0);
+}, 60_000);
+
 /** Ends the member's process as an orchestrator does; while it leaves, it answers, and hangs up. */
 async function leave({ url, process }: Member): Promise<void> {
   process.child.kill('SIGTERM');

@@ -39,18 +39,24 @@ export interface FleetOptions {
   readonly database: TestDatabase;
   /** The settings of each member, on top of what all of a fleet have in common. */
   readonly members: readonly Readonly<Record<string, string>>[];
+  /** Of the release they run; default: this one. */
+  readonly launcher?: string;
 }
 
 /** What all processes on one database must share. */
 const COMMON = { ADMIN_TOKEN: TOKEN, ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64') };
 
-export async function startFleet({ database, members: settings }: FleetOptions): Promise<Fleet> {
+export async function startFleet({
+  database,
+  members: settings,
+  launcher: release,
+}: FleetOptions): Promise<Fleet> {
   const directory = await mkdtemp(join(tmpdir(), 'herald-fleet-'));
   const members: Member[] = [];
   const started: { readonly slot: number; readonly process: HeraldProcess }[] = [];
   const words = () => started.map(({ slot, process }) => lastWords(slot, process));
   let atTheEnd: readonly string[] | null = null;
-  const launch = (slot: number, proxy: PostgresProxy, launcher?: string): HeraldProcess => {
+  const launch = (slot: number, proxy: PostgresProxy, launcher = release): HeraldProcess => {
     const own = { DATABASE_URL: through(proxy, database), DATA_DIR: join(directory, String(slot)) };
     return spawnHerald({ ...COMMON, ...own, ...settings[slot] }, launcher);
   };
