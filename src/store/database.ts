@@ -7,7 +7,7 @@ import pg from 'pg';
 import postgres from 'postgres';
 import { repeatingConflicts } from './database-errors.ts';
 import { createPool, type Pool } from './pool.ts';
-import { QueuePool } from './queue-pool.ts';
+import { QueueClient, QueuePool } from './queue-pool.ts';
 import { KEEP_ALIVE_MS, watchedSocket } from './sockets.ts';
 
 /** Where Postgres is: a URL, or the directory of the embedded server's unix socket. */
@@ -163,6 +163,7 @@ export function openWorkerPool(address: DatabaseAddress, options: PoolOptions): 
   const settings = Object.entries(options.settings ?? {}).map(([name, value]) => `-c ${name}=${value}`);
   const pool = new QueuePool({
     ...where,
+    Client: QueueClient,
     max: options.max,
     application_name: options.name,
     types: UNREAD_TIMES,

@@ -1,5 +1,6 @@
 /** The pg pool as graphile-worker needs it. */
 import pg from 'pg';
+import { steady } from './queue-statements.ts';
 
 type Release = (error?: Error | boolean) => void;
 type Connected = (error: Error | undefined, client: pg.PoolClient | undefined, release: Release) => void;
@@ -17,6 +18,29 @@ export class QueuePool extends pg.Pool {
     super.connect((error, client, release) => connected(error, client, once(release)));
     return undefined;
   }
+}
+
+/** Sends graphile-worker's statements in a form whose plan does not depend on when it was made (queue-statements.ts). */
+export class QueueClient extends pg.Client {
+  override query(...asked: unknown[]): never {
+    const [first, ...others] = asked;
+    // pg's own types for its many ways to be called cannot be met by one function; what comes back is passed on.
+    return (super.query as (...all: unknown[]) => never).call(
+      this,
+      isNamed(first) ? { ...first, text: steady(first.text) } : first,
+      ...others,
+    );
+  }
+}
+
+/** Statements that come again and again have a name. */
+function isNamed(query: unknown): query is { readonly name: string; readonly text: string } {
+  return (
+    typeof query === 'object' &&
+    query !== null &&
+    typeof Reflect.get(query, 'name') === 'string' &&
+    typeof Reflect.get(query, 'text') === 'string'
+  );
 }
 
 function once(release: Release): Release {
