@@ -28,6 +28,8 @@ export interface Queue {
   known(): readonly string[];
   /** Makes it look for jobs now. */
   wake(): void;
+  /** How many jobs it has fetched so far. */
+  fetched(): number;
   /** Since when it has neither fetched nor had anything left to do, or not listened, by `performance.now()`. */
   idleSince(): number;
   /** Takes no more jobs, and resolves when those in flight have ended. */
@@ -53,9 +55,13 @@ export async function runQueue(options: QueueOptions, pgPool: pg.Pool): Promise<
   const leaving = Promise.withResolvers<void>();
   const lease = createLease();
   const hands: Hands = { lease, atWork: new Set(), begun: new Set(), emptied: () => {} };
-  let fetched: readonly { readonly id: string }[] = [];
+  let waiting: readonly { readonly id: string }[] = [];
   events.once('localQueue:init', ({ localQueue }) => {
-    fetched = localQueue.jobQueue;
+    waiting = localQueue.jobQueue;
+  });
+  let fetched = 0;
+  events.on('localQueue:getJobs:complete', ({ jobs }) => {
+    fetched += jobs.length;
   });
   const signs = watchSigns(events);
   events.once('pool:create', ({ workerPool }) => created.resolve({ pool: workerPool }));
@@ -94,7 +100,8 @@ export async function runQueue(options: QueueOptions, pgPool: pg.Pool): Promise<
     leaving: leaving.promise,
     ended,
     begun: () => [...hands.begun],
-    known: () => [...hands.atWork, ...fetched.map(({ id }) => id)],
+    known: () => [...hands.atWork, ...waiting.map(({ id }) => id)],
+    fetched: () => fetched,
     wake: () => pool.nudge(concurrency),
     idleSince: () => signs.idleSince(),
     stop: async () => {
