@@ -52,6 +52,8 @@ const CATCHING_UP: Manner = { rest: 0.6, maxRestMs: 1000, changes: 2000 };
 const HURRYING: Manner = { ...CATCHING_UP, maxRestMs: 10 };
 /** A thread that is busy for less than this share of the time has time left. */
 const BUSY = 0.8;
+/** So many items at most come of one read while nothing is known of a flood: the first looks into one are not large. */
+const USUAL_ITEMS = 20_000;
 /** Most rows of the log that are read at once. */
 const MAX_ROWS = 50;
 /**
@@ -78,6 +80,10 @@ export function createPace(busy: () => number = watchThread()): Pace {
   let letBy = false;
   /** Changes in a row of the log, averaged. */
   let perRow = 1;
+  /** Items that come of a change, averaged; what was read and handed out since the last step. */
+  let perChange = 0;
+  let changesRead = 0;
+  let itemsMade = 0;
 
   function average(): void {
     if (spanMs <= 0) return;
@@ -98,19 +104,30 @@ export function createPace(busy: () => number = watchThread()): Pace {
   return {
     read({ changes, rows }, span) {
       workMs += changes.length * CHANGE_MS;
+      changesRead += changes.length;
       spanMs += span;
       if (rows > 0) perRow += (Math.max(changes.length / rows, 1) - perRow) / 2;
     },
     items(count, live) {
       workMs += count * ITEM_MS;
-      if (live) arrived += count;
+      if (!live) return;
+      arrived += count;
+      itemsMade += count;
     },
     batch() {
       workMs += BATCH_MS;
     },
     next(behindMs) {
       average();
-      const { rest, maxRestMs, changes } = mannerFor(behindMs, busy());
+      if (changesRead > 0) perChange += (itemsMade / changesRead - perChange) / 2;
+      changesRead = 0;
+      itemsMade = 0;
+      const manner = mannerFor(behindMs, busy());
+      const { rest, maxRestMs } = manner;
+      const changes =
+        manner === USUAL && perChange > 0
+          ? Math.min(manner.changes, USUAL_ITEMS / perChange)
+          : manner.changes;
       const rows = Math.min(Math.max(Math.round(changes / perRow), 1), MAX_ROWS);
       const restMs = Math.min(maxRestMs, Math.max(MIN_REST_MS, workMs * rest));
       workMs = 0;

@@ -44,6 +44,17 @@ test('it reads fewer rows where they hold more changes', () => {
   expect(pace.next(0).rows).toBe(1);
 });
 
+test('it reads fewer changes at once where each becomes many items', () => {
+  const pace = createPace();
+  hand(pace, 100, 10_000);
+  pace.next(0);
+  for (let n = 0; n < 10; n++) hand(pace, 400, 10_000);
+  const { rows } = pace.next(0);
+  // Ten changes a row and some 250 to 400 items a change.
+  expect(rows).toBeGreaterThanOrEqual(5);
+  expect(rows).toBeLessThanOrEqual(10);
+});
+
 test('a flood that lasts is let by once, until the feed is five seconds behind', () => {
   const pace = createPace(() => 1);
   // 100 items a millisecond, which is many and no flood; a stall of the feed changes nothing about that.
