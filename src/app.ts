@@ -5,6 +5,7 @@ import { createMoves } from './actions/move-invocations.ts';
 import { createQueue } from './actions/queue-event.ts';
 import type { Config } from './config.ts';
 import { readAdminToken } from './data-dir.ts';
+import { within } from './deadline.ts';
 import type { DeliveryThread } from './delivery-thread.ts';
 import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
@@ -164,7 +165,8 @@ async function start({ config, log, delivery, signal }: StartParts, opened: Open
     broken,
     async close() {
       http.leave();
-      await graceOf(config.shutdownGraceSeconds * 1000, broken);
+      // Where it is broken there is nothing left to be gracious with.
+      await within(config.shutdownGraceSeconds * 1000, broken, 'the grace is over').catch(() => {});
       http.drain();
       // First, so that subscribers go elsewhere instead of hearing that there is no more to come.
       await hangUp();
@@ -172,14 +174,6 @@ async function start({ config, log, delivery, signal }: StartParts, opened: Open
       await closeAll(opened, log);
     },
   };
-}
-
-/** Resolves after so many ms, or once there is nothing left to be gracious with. */
-async function graceOf(ms: number, broken: Promise<unknown>): Promise<void> {
-  const over = new AbortController();
-  const elapsed = pause(ms, undefined, { signal: over.signal }).catch(() => {});
-  await Promise.race([elapsed, broken]);
-  over.abort();
 }
 
 interface ApiParts {

@@ -10,7 +10,7 @@ import { type Decision, decide } from '../domain/retry.ts';
 import type { Log } from '../log.ts';
 import { createBatcher } from '../store/batch.ts';
 import { type Database, inTransaction } from '../store/database.ts';
-import { describeError, repeatingConflicts } from '../store/database-errors.ts';
+import { describeError } from '../store/database-errors.ts';
 import { type Delivery, loadDeliveries } from '../store/invocations.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import { type AttemptRequest, type Settled, type Settlement, settle } from '../store/settlements.ts';
@@ -62,10 +62,7 @@ const SHOW_AFTER_MS = 400;
 export function createDeliver({ db, secrets, sender, log, concurrency }: DeliverDeps): Deliver {
   const triggers = createTriggerCache(db, secrets);
   const limits = { maxSize: MAX_BATCH, concurrency: 2, gatherMs: GATHER_MS, maxWaiting: 100_000 };
-  const loads = createBatcher({
-    flush: (ids: readonly string[]) => repeatingConflicts(() => loadDeliveries(db, ids)),
-    ...limits,
-  });
+  const loads = createBatcher({ flush: (ids: readonly string[]) => loadDeliveries(db, ids), ...limits });
   const moves = createMoves(db);
   const admission = createAdmission(db, concurrency);
   const results = createOffering();
@@ -74,7 +71,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
     ...limits,
   });
   const records = createBatcher({
-    flush: (batch: readonly Settlement[]) => results.offer(() => repeatingConflicts(() => settle(db, batch))),
+    flush: (batch: readonly Settlement[]) => results.offer(() => settle(db, batch)),
     ...limits,
   });
 

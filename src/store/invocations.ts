@@ -5,6 +5,7 @@ import type { FailureReason, InvocationStatus } from '../domain/invocation.ts';
 import type { TriggerStatus } from '../domain/trigger.ts';
 import { idArray } from './arrays.ts';
 import type { Database, Executor } from './database.ts';
+import { repeatingConflicts } from './database-errors.ts';
 import { type DateRange, within } from './events.ts';
 import {
   type CappedCount,
@@ -41,12 +42,17 @@ export interface Delivery {
   readonly triggerStatus: TriggerStatus;
 }
 
-/** Loads what concurrent deliveries need in one statement; answers in order, null where the invocation is gone. */
+/**
+ * Loads what concurrent deliveries need in one statement; answers in order, null where the invocation is gone.
+ * Asked again where a migration and it waited for one another.
+ */
 export async function loadDeliveries(
   db: Database,
   ids: readonly string[],
 ): Promise<readonly (Delivery | null)[]> {
-  const rows = await runPrepared<Delivery>(db, LOAD_DELIVERIES, [idArray(ids)]);
+  const rows = await repeatingConflicts(async () =>
+    runPrepared<Delivery>(db, LOAD_DELIVERIES, [idArray(ids)]),
+  );
   const byId = new Map(rows.map((row) => [row.id, row]));
   return ids.map((id) => byId.get(id) ?? null);
 }

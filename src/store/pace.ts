@@ -72,24 +72,25 @@ const FOLLOWING_MS = 300;
 export function createPace(busy: () => number = watchThread()): Pace {
   /** Since the last step. */
   let workMs = 0;
-  /** Not averaged yet: items, and the time in which they arrived, whenever they were read. */
+  /** Not averaged yet: items, the changes they came of, and the time in which they arrived, whenever they were read. */
   let arrived = 0;
+  let changed = 0;
   let spanMs = 0;
   let rate = 0;
   /** The flood that lasts has been let by. */
   let letBy = false;
   /** Changes in a row of the log, averaged. */
   let perRow = 1;
-  /** Items that come of a change, averaged; what was read and handed out since the last step. */
+  /** Items that come of a change, averaged. */
   let perChange = 0;
-  let changesRead = 0;
-  let itemsMade = 0;
 
   function average(): void {
     if (spanMs <= 0) return;
     const kept = Math.exp(-spanMs / AVERAGED_MS);
     rate = rate * kept + (arrived / spanMs) * (1 - kept);
+    if (changed > 0) perChange += (arrived / changed - perChange) / 2;
     arrived = 0;
+    changed = 0;
     spanMs = 0;
   }
 
@@ -104,24 +105,19 @@ export function createPace(busy: () => number = watchThread()): Pace {
   return {
     read({ changes, rows }, span) {
       workMs += changes.length * CHANGE_MS;
-      changesRead += changes.length;
+      changed += changes.length;
       spanMs += span;
       if (rows > 0) perRow += (Math.max(changes.length / rows, 1) - perRow) / 2;
     },
     items(count, live) {
       workMs += count * ITEM_MS;
-      if (!live) return;
-      arrived += count;
-      itemsMade += count;
+      if (live) arrived += count;
     },
     batch() {
       workMs += BATCH_MS;
     },
     next(behindMs) {
       average();
-      if (changesRead > 0) perChange += (itemsMade / changesRead - perChange) / 2;
-      changesRead = 0;
-      itemsMade = 0;
       const manner = mannerFor(behindMs, busy());
       const { rest, maxRestMs } = manner;
       const changes =

@@ -35,12 +35,8 @@ export class QueueClient extends pg.Client {
 
 /** Statements that come again and again have a name. */
 function isNamed(query: unknown): query is { readonly name: string; readonly text: string } {
-  return (
-    typeof query === 'object' &&
-    query !== null &&
-    typeof Reflect.get(query, 'name') === 'string' &&
-    typeof Reflect.get(query, 'text') === 'string'
-  );
+  if (typeof query !== 'object' || query === null || !('name' in query) || !('text' in query)) return false;
+  return typeof query.name === 'string' && typeof query.text === 'string';
 }
 
 function once(release: Release): Release {

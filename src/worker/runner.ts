@@ -5,7 +5,6 @@ import type { Log } from '../log.ts';
 import type { Announcements } from '../store/announcements.ts';
 import { BATCH_SETTINGS, type Database, type DatabaseAddress, openWorkerPool } from '../store/database.ts';
 import { describeError } from '../store/database-errors.ts';
-import { refreshQueueStatistics } from '../store/queue-statistics.ts';
 import { findOrphans, handBackJobs, rescueJobs, type Suspect } from '../store/rescue.ts';
 import { prune } from '../store/retention.ts';
 import { FOLD_INTERVAL_MS, foldTallies } from '../store/stats-fold.ts';
@@ -14,6 +13,7 @@ import { readNextDue } from '../store/workers.ts';
 import { every } from './chores.ts';
 import { createHeart } from './heart.ts';
 import { type Queue, runQueue } from './queue.ts';
+import { createStatisticsWatch } from './statistics.ts';
 import { createSuspectLane } from './suspects.ts';
 import { createWaker } from './waker.ts';
 
@@ -40,10 +40,6 @@ const RESTART_DELAY_MS = 250;
 const MAX_RESTART_DELAY_MS = 1000;
 const CHECK_INTERVAL_MS = 500;
 const STATISTICS_INTERVAL_MS = 1000;
-/** So many jobs fetched between two looks may be the beginning of a flood. */
-const BUSY_JOBS = 500;
-/** Else one look in so many is enough. */
-const IDLE_SKIPS = 15;
 const STRAYS_INTERVAL_MS = 30_000;
 const PRUNE_INTERVAL_MS = 60_000;
 /**
@@ -190,18 +186,6 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     );
   }
 
-  let fetchedBefore = 0;
-  let skipped = 0;
-  /** Looks soon after many jobs were fetched, and seldom while little happens. */
-  async function refreshStatistics(): Promise<void> {
-    const fetched = current?.fetched() ?? 0;
-    const isBusy = Math.abs(fetched - fetchedBefore) >= BUSY_JOBS;
-    if (!isBusy && ++skipped < IDLE_SKIPS) return;
-    fetchedBefore = fetched;
-    skipped = 0;
-    if (await refreshQueueStatistics(db)) log('debug', 'took statistics of the queue anew');
-  }
-
   let strayCursor: StrayCursor | null = null;
   async function findStrays(): Promise<void> {
     await callLines();
@@ -229,7 +213,11 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     every(STRAYS_INTERVAL_MS, log, findStrays),
     every(PRUNE_INTERVAL_MS, log, () => prune(db, options.retentionDays)),
     every(FOLD_INTERVAL_MS, log, () => foldTallies(db)),
-    every(STATISTICS_INTERVAL_MS, log, refreshStatistics),
+    every(
+      STATISTICS_INTERVAL_MS,
+      log,
+      createStatisticsWatch(db, log, () => current?.fetched() ?? 0),
+    ),
   ];
 
   /** Nothing begins any more, and what has not begun goes back at once: peers need not wait for what is in flight. */

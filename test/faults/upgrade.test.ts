@@ -139,27 +139,24 @@ interface Balancer extends AsyncDisposable {
 /** Asks each member by itself: a slow one must not hide what another says. */
 function startBalancer(fleet: Fleet): Balancer {
   const ready = new Map<Member, string>();
-  let going = true;
   let everReady = false;
   let outages = 0;
-  const asking = fleet.members.map(async (member) => {
-    while (going) {
+  const asking = new AsyncDisposableStack();
+  for (const member of fleet.members) {
+    const ask = async () => {
       const { url } = member;
       const { ok } = url === null ? { ok: false } : await fetch(`${url}/readyz`).catch(() => ({ ok: false }));
       if (ok && url !== null) ready.set(member, url);
       else ready.delete(member);
       if (ready.size > 0) everReady = true;
       else if (everReady) outages++;
-      await pause(ASK_EVERY_MS);
-    }
-  });
+    };
+    asking.use(keepOn(ASK_EVERY_MS, ask));
+  }
   return {
     urls: () => [...ready.values()],
     outages: () => outages,
-    async [Symbol.asyncDispose]() {
-      going = false;
-      await Promise.all(asking);
-    },
+    [Symbol.asyncDispose]: () => asking.disposeAsync(),
   };
 }
 
@@ -171,21 +168,11 @@ interface Reader extends AsyncDisposable {
 /** Somebody who looks on over GraphQL all the while. */
 function startReader(balancer: Balancer): Reader {
   const failed: unknown[] = [];
-  let going = true;
-  const reading = (async () => {
-    while (going) {
-      const [url = ''] = balancer.urls();
-      await askGraphql({ url, token: TOKEN }, READ).catch((error: unknown) => failed.push(error));
-      await pause(20);
-    }
-  })();
-  return {
-    failed,
-    async [Symbol.asyncDispose]() {
-      going = false;
-      await reading;
-    },
-  };
+  const reading = keepOn(20, async () => {
+    const [url = ''] = balancer.urls();
+    await askGraphql({ url, token: TOKEN }, READ).catch((error: unknown) => failed.push(error));
+  });
+  return { ...reading, failed };
 }
 
 interface Locks extends AsyncDisposable {
@@ -195,22 +182,29 @@ interface Locks extends AsyncDisposable {
 
 function watchLocks(sql: postgres.Sql): Locks {
   let longest = 0;
+  const watching = keepOn(50, async () => {
+    const [row] = await sql<{ ms: number | null }[]>`
+      select max(extract(epoch from clock_timestamp() - waitstart))::float8 * 1000 as ms from pg_locks
+        where not granted and locktype = 'relation'
+          and database = (select oid from pg_database where datname = current_database())`;
+    longest = Math.max(longest, row?.ms ?? 0);
+  });
+  return { ...watching, longestMs: () => longest };
+}
+
+/** Does it again and again, with a rest in between, until it is disposed of. */
+function keepOn(restMs: number, work: () => Promise<unknown>): AsyncDisposable {
   let going = true;
-  const watching = (async () => {
+  const done = (async () => {
     while (going) {
-      const [row] = await sql<{ ms: number | null }[]>`
-        select max(extract(epoch from clock_timestamp() - waitstart))::float8 * 1000 as ms from pg_locks
-          where not granted and locktype = 'relation'
-            and database = (select oid from pg_database where datname = current_database())`;
-      longest = Math.max(longest, row?.ms ?? 0);
-      await pause(50);
+      await work();
+      await pause(restMs);
     }
   })();
   return {
-    longestMs: () => longest,
     async [Symbol.asyncDispose]() {
       going = false;
-      await watching;
+      await done;
     },
   };
 }
