@@ -1,6 +1,7 @@
 /** The wiring, the only place that knows every room. `startApp(config)` is what main, tests and embedders call. */
 import { setTimeout as pause } from 'node:timers/promises';
 import { openAccess } from './access.ts';
+import { createBulkRunner } from './actions/bulk-operations.ts';
 import { createMoves } from './actions/move-invocations.ts';
 import { createQueue } from './actions/queue-event.ts';
 import type { Config } from './config.ts';
@@ -198,11 +199,14 @@ async function startApi(parts: ApiParts): Promise<Api> {
   const { config, log, opened, db, feed, secrets, installation } = parts;
   const { authenticate, admit, origins } = await openAccess(parts);
   const queue = createQueue(db);
+  const bulk = createBulkRunner(db, log);
+  opened.push({ what: 'bulk operations', close: () => bulk.stop() });
   const graphql = createGraphql({
     db,
     feed,
     queue,
     triggers: { db, secrets, egress: config.egress, moves: createMoves(db) },
+    bulk,
     server: {
       version: VERSION,
       defaultSource: installation.source,

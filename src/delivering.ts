@@ -1,4 +1,5 @@
 /** The wiring of a worker, in whichever thread: what delivers, and all that it opens for itself. */
+import { createBulkRunner } from './actions/bulk-operations.ts';
 import { createDeliver } from './actions/deliver-invocation.ts';
 import type { Config } from './config.ts';
 import { within } from './deadline.ts';
@@ -42,7 +43,10 @@ export async function startDelivering(parts: DeliveringParts): Promise<void> {
   opened.push({ what: 'sender', close: () => within(SENDER_CLOSE_MS, sender.close(), busy) });
   const { concurrency, retentionDays, shutdownSeconds } = config;
   const deliver = createDeliver({ db, secrets, sender, log, concurrency });
-  const worker = await startWorker({ address, db, announcements, deliver, log, concurrency, retentionDays });
+  const bulk = createBulkRunner(db, log);
+  const worker = await startWorker({
+    ...{ address, db, announcements, deliver, bulk, log, concurrency, retentionDays },
+  });
   const late = `still busy after ${shutdownSeconds} s; its jobs are taken over`;
   opened.push({ what: 'worker', close: () => within(shutdownSeconds * 1000, worker.stop(), late) });
 }

@@ -1,6 +1,7 @@
 /** What one attempt sends, and what is recorded of it. */
 import type { Header, WebhookRequest } from '../domain/attempt.ts';
 import { deliveryHeaders, envelope } from '../domain/envelope.ts';
+import { causeOf } from '../domain/invocation.ts';
 import { sign } from '../domain/signature.ts';
 import { attemptTraceparent } from '../domain/trace.ts';
 import type { Delivery } from '../store/invocations.ts';
@@ -42,7 +43,7 @@ export function toAttempt(
   const ownHeaders = request.headers.slice(0, request.headers.length - trigger.headers.length);
   return {
     id: newUuid(Date.now()),
-    cause: delivery.attemptCount === 0 ? 'INITIAL' : 'RETRY',
+    cause: causeOf(delivery.attemptCount + 1, delivery.manualAttempt),
     url: request.url,
     headers: [...ownHeaders, ...trigger.maskedHeaders],
     bodySize: request.body.length,

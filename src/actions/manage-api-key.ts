@@ -20,9 +20,9 @@ import {
   markRevoked,
 } from '../store/api-keys.ts';
 import { recordAudit } from '../store/audit.ts';
-import { type Database, inTransaction } from '../store/database.ts';
-import { translateDatabaseError } from '../store/database-errors.ts';
+import type { Database } from '../store/database.ts';
 import { isUuid } from '../store/pages.ts';
+import { writing } from './writing.ts';
 
 /** `secret` is the key itself: it is nowhere else. A caller bound to projects can make keys for those only. */
 export async function createApiKey(
@@ -83,15 +83,4 @@ function subjectOf({ id, name, projects }: ApiKeyRow) {
 function outsideProjects({ projects }: Caller): Problem {
   const message = `expected some of the projects of the calling token: ${(projects ?? []).join(', ')}`;
   return problem('projects', 'INVALID', message);
-}
-
-async function writing<T>(
-  db: Database,
-  work: Parameters<typeof inTransaction<Result<T>>>[1],
-): Promise<Result<T>> {
-  try {
-    return await inTransaction(db, work);
-  } catch (error) {
-    throw translateDatabaseError(error);
-  }
 }

@@ -30,7 +30,8 @@ import { resetPace } from '../store/turns.ts';
 import { judgeUrl } from '../webhook/egress.ts';
 import { addSigningKey } from './signing-keys.ts';
 import { sealHeaders, unknownMasked } from './trigger-headers.ts';
-import { audit, notFound, statusColumns, type TriggerWriter, writing } from './write-trigger.ts';
+import { audit, notFound, statusColumns, type TriggerWriter, writingName } from './write-trigger.ts';
+import { writing } from './writing.ts';
 
 export interface NewTrigger extends TriggerSettings {
   readonly project: string;
@@ -65,7 +66,7 @@ export async function createTrigger(
     ...checkSecret(input.signingSecret, input.signatureAlgorithm),
   ];
   if (problems.length > 0) return fail(...problems);
-  return writing(db, input.name, async (tx) => {
+  return writingName(db, input.name, async (tx) => {
     await ensureProject(tx, input.project);
     const id = await newId(tx);
     const {
@@ -106,7 +107,7 @@ export async function updateTrigger(
       : []),
   ];
   if (problems.length > 0) return fail(...problems);
-  const updated = await writing(db, settings.name ?? '', async (tx) => {
+  const updated = await writingName(db, settings.name ?? '', async (tx) => {
     const before = await lockTrigger(tx, id);
     const refusal = refuse(before, id, expectedVersion);
     if (before === null || refusal !== null) return fail(refusal ?? notFound(id));
@@ -137,7 +138,7 @@ export async function deleteTrigger(
   { db, moves, actor }: TriggerWriter,
   { id, expectedVersion, pending }: TriggerRemoval,
 ): Promise<Result<{ readonly id: string; readonly cancelledCount: number }>> {
-  const deleted = await writing(db, '', async (tx) => {
+  const deleted = await writing(db, async (tx) => {
     const before = await lockTrigger(tx, id);
     const refusal = refuse(before, id, expectedVersion);
     if (before === null || refusal !== null) return fail(refusal ?? notFound(id));

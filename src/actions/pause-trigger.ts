@@ -4,13 +4,14 @@ import type { TriggerStatusReason } from '../domain/trigger.ts';
 import type { Transaction } from '../store/database.ts';
 import { countHeld, moveInvocations } from '../store/trigger-invocations.ts';
 import { lockTrigger, type TriggerRow, updateTrigger as writeTrigger } from '../store/triggers.ts';
-import { audit, notFound, statusColumns, type TriggerWriter, writing } from './write-trigger.ts';
+import { audit, notFound, statusColumns, type TriggerWriter } from './write-trigger.ts';
+import { writing } from './writing.ts';
 
 export async function pauseTrigger(
   { db, moves, actor }: TriggerWriter,
   { id }: { readonly id: string },
 ): Promise<Result<TriggerRow>> {
-  const paused = await writing(db, '', async (tx) => {
+  const paused = await writing(db, async (tx) => {
     const before = await lockTrigger(tx, id);
     if (before === null) return fail(notFound(id));
     if (before.status === 'DISABLED') {
@@ -39,7 +40,7 @@ export async function resumeTrigger(
   { db, moves, actor }: TriggerWriter,
   { id }: { readonly id: string },
 ): Promise<Result<{ readonly trigger: TriggerRow; readonly releasedCount: number }>> {
-  const resumed = await writing(db, '', async (tx) => {
+  const resumed = await writing(db, async (tx) => {
     const before = await lockTrigger(tx, id);
     if (before === null) return fail(notFound(id));
     if (before.status !== 'PAUSED') {

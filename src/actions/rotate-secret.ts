@@ -9,7 +9,8 @@ import {
   updateTrigger as writeTrigger,
 } from '../store/triggers.ts';
 import { addSigningKey } from './signing-keys.ts';
-import { audit, notFound, type TriggerWriter, writing } from './write-trigger.ts';
+import { audit, notFound, type TriggerWriter } from './write-trigger.ts';
+import { writing } from './writing.ts';
 
 export interface SecretRotation {
   readonly id: string;
@@ -31,7 +32,7 @@ export async function rotateTriggerSecret(
 ): Promise<Result<{ readonly trigger: TriggerRow; readonly signingSecret: string }>> {
   const hours = checkGraceHours(gracePeriodHours);
   if (hours.length > 0) return fail(...hours);
-  return writing(db, '', async (tx) => {
+  return writing(db, async (tx) => {
     const before = await lockTrigger(tx, id);
     if (before === null) return fail(notFound(id));
     await removeExpiredKeys(tx, id);

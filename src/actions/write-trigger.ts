@@ -5,11 +5,12 @@ import type { Actor } from '../domain/caller.ts';
 import { fail, type Problem, problem, type Result } from '../domain/errors.ts';
 import type { TriggerStatus, TriggerStatusReason } from '../domain/trigger.ts';
 import { recordAudit } from '../store/audit.ts';
-import { type Database, inTransaction, type Transaction } from '../store/database.ts';
-import { constraintOf, translateDatabaseError } from '../store/database-errors.ts';
+import type { Database, Transaction } from '../store/database.ts';
+import { constraintOf } from '../store/database-errors.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import type { NewTriggerRow, TriggerRow } from '../store/triggers.ts';
 import type { Moves } from './move-invocations.ts';
+import { writing } from './writing.ts';
 
 export interface TriggerDeps {
   readonly db: Database;
@@ -24,19 +25,17 @@ export interface TriggerWriter extends TriggerDeps {
   readonly actor: Actor;
 }
 
-/** Runs `work` in a transaction that a refusal rolls back; a taken name is a problem, not an error. */
-export async function writing<T>(
+/** Runs `work`, which may give a trigger the name `name`; a taken name is a problem, not an error. */
+export async function writingName<T>(
   db: Database,
   name: string,
   work: (tx: Transaction) => Promise<Result<T>>,
 ): Promise<Result<T>> {
   try {
-    return await inTransaction(db, work);
+    return await writing(db, work);
   } catch (error) {
-    if (constraintOf(error) === 'triggers_name_is_taken_once') {
-      return fail(problem('name', 'TAKEN', `the name ${JSON.stringify(name)} is taken in this project`));
-    }
-    throw translateDatabaseError(error);
+    if (constraintOf(error) !== 'triggers_name_is_taken_once') throw error;
+    return fail(problem('name', 'TAKEN', `the name ${JSON.stringify(name)} is taken in this project`));
   }
 }
 

@@ -134,7 +134,8 @@ function checkData(data: string): readonly Problem[] {
   return [];
 }
 
-function checkDue(event: NewEvent, now: Date): readonly Problem[] {
+/** Problems of a due time; `now` bounds how far ahead it may be. */
+export function checkDue(event: Pick<NewEvent, 'delay' | 'timestamp'>, now: Date): readonly Problem[] {
   if (!Number.isFinite(event.delay) || event.delay < 0) {
     return [problem('delay', 'INVALID', `expected delay to be 0 or more seconds, got ${event.delay}`)];
   }

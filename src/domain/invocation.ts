@@ -27,9 +27,11 @@ export type InvocationChange =
   /** The trigger was resumed. */
   | 'RELEASE'
   /** Somebody cancelled it, or deleted its trigger. */
-  | 'CANCEL';
+  | 'CANCEL'
+  /** Somebody asked for an attempt now. */
+  | 'RENEW';
 
-/** The row of a final state. */
+/** The row of a state that is the end. */
 const NO_WAY_OUT: Readonly<Record<InvocationChange, null>> = {
   START: null,
   SUCCEED: null,
@@ -38,6 +40,7 @@ const NO_WAY_OUT: Readonly<Record<InvocationChange, null>> = {
   HOLD: null,
   RELEASE: null,
   CANCEL: null,
+  RENEW: null,
 };
 
 /**
@@ -55,6 +58,7 @@ export const TRANSITIONS: Readonly<
     HOLD: 'HELD',
     RELEASE: null,
     CANCEL: 'CANCELLED',
+    RENEW: 'PENDING',
   },
   HELD: {
     START: null,
@@ -64,6 +68,7 @@ export const TRANSITIONS: Readonly<
     HOLD: null,
     RELEASE: 'PENDING',
     CANCEL: 'CANCELLED',
+    RENEW: null,
   },
   RUNNING: {
     START: null,
@@ -73,6 +78,7 @@ export const TRANSITIONS: Readonly<
     HOLD: null,
     RELEASE: null,
     CANCEL: 'CANCELLED',
+    RENEW: null,
   },
   RETRYING: {
     START: 'RUNNING',
@@ -82,15 +88,16 @@ export const TRANSITIONS: Readonly<
     HOLD: 'HELD',
     RELEASE: null,
     CANCEL: 'CANCELLED',
+    RENEW: 'RETRYING',
   },
   SUCCEEDED: NO_WAY_OUT,
-  FAILED: NO_WAY_OUT,
+  FAILED: { ...NO_WAY_OUT, RENEW: 'PENDING' },
   CANCELLED: NO_WAY_OUT,
 };
 
-/** States from which nothing happens any more. */
+/** States from which nothing happens any more, unless somebody asks for it. */
 export const FINAL_STATES = INVOCATION_STATES.filter((state) =>
-  Object.values(TRANSITIONS[state]).every((to) => to === null),
+  Object.entries(TRANSITIONS[state]).every(([change, to]) => change === 'RENEW' || to === null),
 );
 
 /** States from which `change` leads somewhere: what an UPDATE must find to be allowed. */
@@ -132,5 +139,14 @@ export type FailureReason = (typeof FAILURE_REASONS)[number];
 export const ATTEMPT_CAUSES = ['INITIAL', 'RETRY', 'MANUAL', 'TEST'] as const;
 export type AttemptCause = (typeof ATTEMPT_CAUSES)[number];
 
+/** Why attempt `number` is made. `manual`: the latest one that somebody asked for. */
+export function causeOf(number: number, manual: number | null): AttemptCause {
+  if (number === manual) return 'MANUAL';
+  return number === 1 ? 'INITIAL' : 'RETRY';
+}
+
 export const ATTEMPT_STATUSES = ['RUNNING', 'SUCCEEDED', 'FAILED', 'ABANDONED'] as const;
 export type AttemptStatus = (typeof ATTEMPT_STATUSES)[number];
+
+/** Most attempts of an invocation that can be asked for: what is stored of them holds a few more, for those that are lost. */
+export const MAX_ATTEMPTS = 32_000;

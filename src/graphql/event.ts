@@ -129,7 +129,7 @@ const EventConnection = defineConnection(EventRef, {
   total: 'Number of matching events.',
 });
 
-const EventFilter = builder.inputType('EventFilter', {
+export const EventFilter = builder.inputType('EventFilter', {
   description: 'Conditions on events; all given ones must hold.',
   fields: (t) => ({
     project: t.string({ description: 'Only this project.' }),

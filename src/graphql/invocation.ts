@@ -126,7 +126,7 @@ builder.queryFields((t) => ({
 }));
 
 /** The invocation if the caller may see its event. */
-async function visibleInvocation(
+export async function visibleInvocation(
   invocation: InvocationRow | null,
   context: GraphqlContext,
 ): Promise<InvocationRow | null> {

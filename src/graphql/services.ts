@@ -1,5 +1,6 @@
 /** What the GraphQL door needs from the house; `app.ts` hands it over. */
 
+import type { BulkRunner } from '../actions/bulk-operations.ts';
 import type { Queue } from '../actions/queue-event.ts';
 import type { TriggerDeps } from '../actions/write-trigger.ts';
 import type { ChangeFeed } from '../store/changes.ts';
@@ -12,6 +13,7 @@ export interface GraphqlServices {
   readonly feed: ChangeFeed;
   readonly queue: Queue;
   readonly triggers: TriggerDeps;
+  readonly bulk: BulkRunner;
   readonly server: {
     readonly version: string;
     /** CloudEvents `source` of events that name none. */

@@ -165,7 +165,7 @@ function eventSort({ field, direction }: { field: EventOrderField; direction: 'A
   return { name: field, key, direction };
 }
 
-function eventCondition(filter: EventFilter): SQL | undefined {
+export function eventCondition(filter: EventFilter): SQL | undefined {
   return and(
     filter.project == null ? undefined : eq(events.project, filter.project),
     filter.projects == null ? undefined : inArray(events.project, [...filter.projects]),

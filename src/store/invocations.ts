@@ -30,6 +30,7 @@ export interface Delivery {
   readonly state: InvocationRow['status'];
   readonly attemptCount: number;
   readonly maxAttempts: number;
+  readonly manualAttempt: number | null;
   readonly type: string;
   readonly source: string;
   readonly data: string;
@@ -60,7 +61,8 @@ export async function loadDeliveries(
 const LOAD_DELIVERIES = `
   select
       i.id, i.event_id as "eventId", i.trigger_id as "triggerId", i.status as state,
-      i.attempt_count as "attemptCount", i.max_attempts as "maxAttempts", e.type, e.source,
+      i.attempt_count as "attemptCount", i.max_attempts as "maxAttempts",
+      i.manual_attempt as "manualAttempt", e.type, e.source,
       -- An event whose data retention removed has no unfinished invocations; null keeps the body valid JSON.
       coalesce(e.data, 'null') as data,
       (extract(epoch from e.due_at) * 1000)::float8 as "dueAtMs", e.project, e.traceparent, e.tracestate,
@@ -155,7 +157,7 @@ function invocationSort({ field, direction }: InvocationOrder): Sort {
   }
 }
 
-function invocationCondition(filter: InvocationFilter): SQL | undefined {
+export function invocationCondition(filter: InvocationFilter): SQL | undefined {
   const { lastStatusCode } = filter;
   return and(
     filter.triggerId == null ? undefined : inArray(invocations.triggerId, [...filter.triggerId]),

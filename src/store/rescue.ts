@@ -30,6 +30,7 @@ export interface Rescue {
 
 /** Attempts in a row that may be lost with their process before they count as failed: an event may be what kills it. */
 const FREE_LOSSES = 3;
+const LOST = 'the process that made this attempt died; whether the receiver saw it is unknown';
 /** Seconds that a suspect waits after each of its losses in a row, so that others get by. */
 const SECONDS_PER_LOSS = 1;
 /** A suspect waits for that many of them at most. */
@@ -73,7 +74,7 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
     ),
     known as materialized (
       select
-          i.id, i.trigger_id, i.status, i.max_attempts, i.attempt_count, i.next_attempt_at, h.begun,
+          i.id, i.trigger_id, i.status, i.max_attempts, i.attempt_count, i.manual_attempt, i.next_attempt_at, h.begun,
           i.status = 'RUNNING' as shown, i.attempt_count + (i.status <> 'RUNNING')::int as number
         from held h
         join herald.invocations i on i.id = h.invocation_id
@@ -85,8 +86,9 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
         invocation_id, number, id, status, cause, error_code, error_message, started_at, finished_at, request_url,
         request_headers, request_body_size, content_mode, spec_version)
       select
-          k.id, k.number, herald.uuid_v7(), 'ABANDONED', case k.number when 1 then 'INITIAL' else 'RETRY' end,
-          'WORKER_LOST', 'the process that made this attempt died; whether the receiver saw it is unknown',
+          k.id, k.number, herald.uuid_v7(), 'ABANDONED',
+          case k.number when k.manual_attempt then 'MANUAL' when 1 then 'INITIAL' else 'RETRY' end,
+          'WORKER_LOST', ${LOST},
           now(), now(), t.url, '', 0, t.content_mode, t.spec_version
         from known k
         join herald.triggers t on t.id = k.trigger_id
@@ -95,6 +97,14 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
         finished_at = excluded.finished_at
         where a.status = 'RUNNING'
       returning a.invocation_id as id
+    ),
+    -- Cancelled while it was in flight: nobody will record its end.
+    unrecorded as (
+      update herald.attempts a
+        set status = 'ABANDONED', error_code = 'WORKER_LOST', error_message = ${LOST}, finished_at = now()
+        from held h
+        join herald.invocations i on i.id = h.invocation_id
+        where a.invocation_id = i.id and a.number = i.attempt_count and a.status = 'RUNNING' and i.finished_at is not null
     ),
     judged as materialized (
       select

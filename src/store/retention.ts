@@ -1,8 +1,10 @@
 /** Takes away what nobody needs any more, so that no table grows without bound. */
 import { sql } from 'drizzle-orm';
 import { pruneApiKeys } from './api-keys.ts';
+import { idArray } from './arrays.ts';
 import { AUDIT_KEPT_DAYS, pruneAudit } from './audit.ts';
-import type { Database } from './database.ts';
+import { pruneBulkOperations } from './bulk-operations.ts';
+import { type Database, inTransaction } from './database.ts';
 import { pruneStats } from './stats-fold.ts';
 
 /** How long the change log is kept: subscribers that were away for longer read the state anew. */
@@ -19,6 +21,7 @@ export async function prune(db: Database, days: number): Promise<void> {
     pruneKeys,
     pruneStats,
     pruneApiKeys,
+    pruneBulkOperations,
     (on: Database) => pruneAudit(on, oldestKept(AUDIT_KEPT_DAYS)),
     (on: Database) => pruneEvents(on, days),
   ];
@@ -89,35 +92,43 @@ async function pruneKeys(db: Database): Promise<number> {
 
 /**
  * Removes events older than `days` that are finished, with their invocations and attempts. Returns how many. Ids are
- * UUIDv7, so "older" is a range of the primary key.
+ * UUIDv7, so "older" is a range of the primary key. First they are locked, then looked at again: somebody may have
+ * asked for another attempt in between (`lockInvocation`).
  */
 async function pruneEvents(db: Database, days: number): Promise<number> {
-  const [row] = await db.execute<{ count: number }>(sql`
-    with old as materialized (
+  const isOver = sql`not exists (
+    select from herald.invocations i
+      where i.event_id = e.id
+        and (i.status not in ('SUCCEEDED', 'FAILED', 'CANCELLED')
+          or i.finished_at > now() - make_interval(days => ${days})))`;
+  return inTransaction(db, async (tx) => {
+    const locked = await tx.execute<{ id: string }>(sql`
       select e.id from herald.events e
-        where e.id < ${oldestKept(days)}::uuid
-          and not exists (
-            select from herald.invocations i
-              where i.event_id = e.id
-                and (i.status not in ('SUCCEEDED', 'FAILED', 'CANCELLED')
-                  or i.finished_at > now() - make_interval(days => ${days})))
+        where e.id < ${oldestKept(days)}::uuid and ${isOver}
         order by e.id
         limit ${BATCH}
-    ),
-    fired as materialized (
-      select i.id from herald.invocations i join old o on i.event_id = o.id
-    ),
-    no_attempts as (
-      delete from herald.attempts a using fired f where a.invocation_id = f.id
-    ),
-    no_invocations as (
-      delete from herald.invocations i using fired f where i.id = f.id
-    ),
-    removed as (
-      delete from herald.events e using old o where e.id = o.id returning 1
-    )
-    select count(*)::int as count from removed`);
-  return row?.count ?? 0;
+        for update skip locked`);
+    if (locked.length === 0) return 0;
+    const [row] = await tx.execute<{ count: number }>(sql`
+      with old as materialized (
+        select e.id from herald.events e
+          where e.id = any(${idArray(locked.map(({ id }) => id))}::uuid[]) and ${isOver}
+      ),
+      fired as materialized (
+        select i.id from herald.invocations i join old o on i.event_id = o.id
+      ),
+      no_attempts as (
+        delete from herald.attempts a using fired f where a.invocation_id = f.id
+      ),
+      no_invocations as (
+        delete from herald.invocations i using fired f where i.id = f.id
+      ),
+      removed as (
+        delete from herald.events e using old o where e.id = o.id returning 1
+      )
+      select count(*)::int as count from removed`);
+    return row?.count ?? 0;
+  });
 }
 
 /** The smallest UUIDv7 of the moment `days` ago. */

@@ -24,6 +24,7 @@ import {
 } from 'drizzle-orm/pg-core';
 import { ATTEMPT_ERROR_CODES, formatHeaders, type Header, parseHeaders } from '../domain/attempt.ts';
 import { AUDIT_ACTIONS } from '../domain/audit.ts';
+import { BULK_OPERATION_KINDS, BULK_OPERATION_STATUSES } from '../domain/bulk-operation.ts';
 import { SCOPES } from '../domain/caller.ts';
 import { CONTENT_MODES, SPEC_VERSIONS } from '../domain/envelope.ts';
 import { EVENT_ORIGINS } from '../domain/event.ts';
@@ -219,6 +220,8 @@ export const invocations = herald.table(
     failureReason: text('failure_reason', { enum: FAILURE_REASONS }),
     attemptCount: smallint('attempt_count').notNull().default(0),
     maxAttempts: smallint('max_attempts').notNull(),
+    /** Number of the latest attempt that somebody asked for; null where nobody did. */
+    manualAttempt: smallint('manual_attempt'),
     nextAttemptAt: timestamptz('next_attempt_at'),
     createdAt: timestamptz('created_at').notNull(),
     updatedAt: timestamptz('updated_at').notNull(),
@@ -435,6 +438,40 @@ export const idempotencyKeys = herald.table(
   (table) => [
     primaryKey({ columns: [table.project, table.key] }),
     index('idempotency_keys_by_age').on(table.createdAt),
+  ],
+);
+
+/** Jobs over many rows. What is done and how far it came is written in one transaction (bulk-operations.ts). */
+export const bulkOperations = herald.table(
+  'bulk_operations',
+  {
+    id: uuid().primaryKey(),
+    kind: text({ enum: BULK_OPERATION_KINDS }).notNull(),
+    status: text({ enum: BULK_OPERATION_STATUSES }).notNull().default('RUNNING'),
+    /** Which rows: the filter as JSON, the projects that its caller may see among it. */
+    filter: text().notNull(),
+    /** Those whom its caller may see; null for all. */
+    projects: text().array(),
+    maxPerMinute: integer('max_per_minute'),
+    /** Rows that matched when it started; null until counted. */
+    matched: bigint({ mode: 'number' }),
+    processed: bigint({ mode: 'number' }).notNull().default(0),
+    skipped: bigint({ mode: 'number' }).notNull().default(0),
+    /** Rows up to this id are done. */
+    doneTo: uuid('done_to').notNull().default('00000000-0000-0000-0000-000000000000'),
+    createdAt: timestamptz('created_at').notNull().default(sql`now()`),
+    /** From when on the next rows may be done. */
+    nextAt: timestamptz('next_at').notNull().default(sql`now()`),
+    finishedAt: timestamptz('finished_at'),
+  },
+  (table) => [
+    check('bulk_operations_kind_is_known', oneOf(table.kind, BULK_OPERATION_KINDS)),
+    check('bulk_operations_status_is_known', oneOf(table.status, BULK_OPERATION_STATUSES)),
+    check(
+      'bulk_operations_final_means_finished',
+      sql`(${table.status} = 'RUNNING') = (${table.finishedAt} is null)`,
+    ),
+    index('bulk_operations_running').on(table.id).where(sql`${table.status} = 'RUNNING'`),
   ],
 );
 

@@ -5,16 +5,10 @@
  */
 import { type SQL, sql } from 'drizzle-orm';
 import type { Executor, Transaction } from './database.ts';
+import { type Chunk, cancel, move, readByIndex } from './invocation-moves.ts';
 
 /** Invocations moved in one transaction: some 50 ms, which people who change the trigger meanwhile wait for. */
 export const CHUNK_SIZE = 1000;
-
-/** A chunk that was moved. */
-export interface Chunk {
-  readonly moved: number;
-  /** The job that stands in the middle of those which are due now; null where none is. */
-  readonly middleJob: string | null;
-}
 
 const NOTHING: Chunk = { moved: 0, middleJob: null };
 
@@ -31,12 +25,6 @@ export async function moveInvocations(tx: Transaction, triggerId: string): Promi
   if (trigger.cancelled) return cancelInvocations(tx, triggerId);
   if (trigger.status === 'PAUSED') return holdInvocations(tx, triggerId);
   return trigger.status === 'ACTIVE' ? releaseInvocations(tx, triggerId) : NOTHING;
-}
-
-/** A chunk is looked up row by row. Statistics of tables that grew a moment ago let the planner read them whole. */
-async function readByIndex(tx: Transaction): Promise<void> {
-  await tx.execute(sql`
-    select set_config(name, 'off', true) from unnest(array['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) name`);
 }
 
 /** Whether a due job has not been fetched yet. */
@@ -136,29 +124,16 @@ async function releaseInvocations(tx: Transaction, triggerId: string): Promise<C
 
 /** Cancels unfinished invocations, the next due ones first, and takes their jobs away. */
 async function cancelInvocations(tx: Transaction, triggerId: string): Promise<Chunk> {
-  const [row] = await tx.execute<{ count: number }>(sql`
-    with before as materialized (
+  const moved = await cancel(
+    tx,
+    sql`
       select i.id, i.status, i.next_attempt_at from herald.invocations i
         where i.trigger_id = ${triggerId} and i.status not in ('SUCCEEDED', 'FAILED', 'CANCELLED')
         order by i.next_attempt_at, i.id
         limit ${CHUNK_SIZE}
-        for update skip locked
-    ),
-    moved as (
-      update herald.invocations i
-        set status = 'CANCELLED', next_attempt_at = null, finished_at = now(), updated_at = now()
-        from before b
-        where i.id = b.id
-        returning i.id, i.status, i.next_attempt_at, b.status as old_status,
-          b.next_attempt_at as old_next_attempt_at
-    ),
-    removed as (
-      delete from graphile_worker._private_jobs j using moved m where j.key = m.id::text and j.locked_at is null
-    ),
-    ${recordChanges}
-    select c.count, case when c.count > 0 then herald.announce() end
-      from (select count(*)::int as count from moved) c`);
-  return { moved: row?.count ?? 0, middleJob: null };
+        for update skip locked`,
+  );
+  return { moved, middleJob: null };
 }
 
 /** Gives the next invocations what the oldest change of retries says. Returns whether there is more to do. */
@@ -206,55 +181,4 @@ async function count(db: Executor, condition: SQL): Promise<number> {
     sql`select count(*)::int as count from herald.invocations i where ${condition}`,
   );
   return row?.count ?? 0;
-}
-
-/** What `moved` did, as a row of herald.changes. */
-const recordChanges = sql`
-    recorded as (
-      insert into herald.changes (entries)
-      select string_agg(herald.invocation_change(
-            m.id,
-            case when m.old_status <> 'PENDING' then m.old_status
-              when m.old_next_attempt_at > now() then 'SCHEDULED' else 'QUEUED' end,
-            case when m.status <> 'PENDING' then m.status
-              when m.next_attempt_at > clock_timestamp() then 'SCHEDULED' else 'QUEUED' end,
-            null), '')
-        from moved m
-        having count(*) > 0
-    )`;
-
-async function move(
-  tx: Transaction,
-  before: SQL,
-  to: { readonly set: SQL; readonly runAt: SQL },
-): Promise<Chunk> {
-  const [row] = await tx.execute<{ count: number; middle: string | null }>(sql`
-    with before as materialized (${before}),
-    moved as (
-      update herald.invocations i set ${to.set}, updated_at = now()
-        from before b
-        where i.id = b.id
-        returning i.id, i.status, i.next_attempt_at, b.status as old_status,
-          b.next_attempt_at as old_next_attempt_at, b.place, i.max_attempts - i.attempt_count as left
-    ),
-    -- A job whose attempt is in flight keeps its row; settle re-plans it. One that stood in line leaves it.
-    planned as (
-      update graphile_worker._private_jobs j
-        set
-          run_at = ${to.runAt}, attempts = 0, max_attempts = greatest(m.left, 1), updated_at = now(),
-          payload = (j.payload::jsonb - '{begun,turn,waits}'::text[])::json
-        from moved m
-        where j.key = m.id::text and j.locked_at is null
-        returning j.key, j.run_at
-    ),
-    due as (
-      select p.key, row_number() over (order by p.run_at) as place, count(*) over () as count
-        from planned p
-        where p.run_at <= clock_timestamp() + interval '10 milliseconds'
-    ),
-    ${recordChanges}
-    select c.count, (select d.key from due d where d.place = (d.count + 1) / 2) as middle,
-        case when c.count > 0 then herald.announce((select min(m.next_attempt_at) from moved m)) end
-      from (select count(*)::int as count from moved) c`);
-  return { moved: row?.count ?? 0, middleJob: row?.middle ?? null };
 }

@@ -1,5 +1,6 @@
 /** Keeps the queue running: starts it again where it stops, keeps its heart beating, takes over from the dead. */
 import { setTimeout as pause } from 'node:timers/promises';
+import type { BulkRunner } from '../actions/bulk-operations.ts';
 import type { Deliver } from '../actions/deliver-invocation.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from '../store/announcements.ts';
@@ -22,6 +23,7 @@ export interface WorkerOptions {
   readonly db: Database;
   readonly announcements: Announcements;
   readonly deliver: Deliver;
+  readonly bulk: BulkRunner;
   readonly log: Log;
   /** Most attempts in flight at once. */
   readonly concurrency: number;
@@ -192,6 +194,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     const { adopted, cursor } = await adoptStrays(db, strayCursor);
     strayCursor = cursor;
     const released = await releaseStrays(db);
+    await options.bulk.adopt();
     if (adopted + released > 0) log('warn', 'found invocations astray', { adopted, released });
   }
 
@@ -241,6 +244,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       await callLines();
       await drained;
       await Promise.all(chores.map((chore) => chore.stop()));
+      await options.bulk.stop();
       // Beats to the end, or peers would take over what is still in flight.
       await heart.stop();
       await pool.end();

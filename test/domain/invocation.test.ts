@@ -8,8 +8,9 @@ import {
   TRANSITIONS,
 } from '../../src/domain/invocation.ts';
 
-test('exactly the final states have no way out', () => {
+test('from exactly the final states nothing happens by itself, and only a failed one can be renewed', () => {
   expect(FINAL_STATES).toEqual(['SUCCEEDED', 'FAILED', 'CANCELLED']);
+  expect(FINAL_STATES.filter((state) => statesThat('RENEW').includes(state))).toEqual(['FAILED']);
 });
 
 test('every unfinished state can succeed, be given up and be cancelled', () => {
@@ -23,6 +24,10 @@ test('what is held is released, and only that', () => {
   expect(statesThat('RELEASE')).toEqual(['HELD']);
   expect(TRANSITIONS.HELD.RELEASE).toBe('PENDING');
   expect(TRANSITIONS.HELD.RETRY).toBe('HELD');
+});
+
+test('an attempt can be asked for unless one is in flight or the trigger is paused', () => {
+  expect(statesThat('RENEW')).toEqual(['PENDING', 'RETRYING', 'FAILED']);
 });
 
 test('PENDING reads as SCHEDULED before its time and as QUEUED from then on', () => {

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type postgres from 'postgres';
+import { createBulkRunner } from '../../src/actions/bulk-operations.ts';
 import { createMoves } from '../../src/actions/move-invocations.ts';
 import { createQueue } from '../../src/actions/queue-event.ts';
 import { ALL_PROJECTS_ADMIN, type Caller } from '../../src/domain/caller.ts';
@@ -55,6 +56,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
   const listener: postgres.Sql = openClient(address, { name: 'graphql test listener', max: 1 });
   const feed = counted(createChangeFeed(db, await listenForAnnouncements(listener)));
   const logged: LogLine[] = [];
+  const bulk = createBulkRunner(db, () => {});
   const services: GraphqlServices = {
     db,
     feed: feed.feed,
@@ -65,6 +67,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
       egress: { mode: 'private', allowCidrs: [] },
       moves: createMoves(db),
     },
+    bulk,
     server: { version: '0.0.0-test', defaultSource: 'urn:test', egressPolicy: 'private', retentionDays: 30 },
     maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024,
     log: (level, message, fields) => logged.push({ level, message, fields }),
@@ -95,6 +98,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
 
   async function close(): Promise<void> {
     feed.feed.close();
+    await bulk.stop();
     await sockets.close();
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));

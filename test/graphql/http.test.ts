@@ -239,6 +239,8 @@ describe('scopes', () => {
       createTrigger: '{ name: "n", type: "t", url: "http://127.0.0.1" }',
       queueEvent: '{ type: "t" }',
       queueEvents: '{ events: [{ type: "t" }] }',
+      retryInvocations: '{ filter: { project: "x" } }',
+      cancelEvents: '{ filter: { project: "x" } }',
     };
     for (const { name, args, type: answer } of fields('Query')) {
       if (name === 'viewer' || name === 'server') continue;

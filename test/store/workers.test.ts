@@ -2,7 +2,14 @@
 import { randomUUID } from 'node:crypto';
 import type postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Database, type DatabaseAddress, openClient, openDatabase } from '../../src/store/database.ts';
+import {
+  type Database,
+  type DatabaseAddress,
+  inTransaction,
+  openClient,
+  openDatabase,
+} from '../../src/store/database.ts';
+import { cancelInvocation } from '../../src/store/manual-changes.ts';
 import { postponeJobs } from '../../src/store/postponements.ts';
 import { findOrphans, handBackJobs, markBegun, rescueJobs } from '../../src/store/rescue.ts';
 import { type Settlement, settle } from '../../src/store/settlements.ts';
@@ -179,6 +186,21 @@ describe('rescueJobs', () => {
     ]);
     const [invocation] = await sql`select status, attempt_count, max_attempts from herald.invocations`;
     expect({ ...invocation }).toEqual({ status: 'SUCCEEDED', attempt_count: 2, max_attempts: 5 });
+    await life.end();
+  });
+
+  test('an attempt whose invocation was cancelled meanwhile is ABANDONED with its process, and the invocation stays as it is', async () => {
+    const { life, invocationId } = await startProcess('pool-cancelled');
+    await markRunning(db, [{ invocationId, attemptsBefore: 0, elapsedMs: 500, attempt: attempt() }]);
+    await inTransaction(db, (tx) => cancelInvocation(tx, invocationId));
+    await rescueJobs(db, [await suspect('pool-cancelled')]);
+    expect(await sql`select number, status, error_code from herald.attempts`).toMatchObject([
+      { number: 1, status: 'ABANDONED', error_code: 'WORKER_LOST' },
+    ]);
+    expect(await sql`select status, attempt_count, max_attempts from herald.invocations`).toMatchObject([
+      { status: 'CANCELLED', attempt_count: 1, max_attempts: 4 },
+    ]);
+    expect(await jobOf(invocationId)).toMatchObject({ locked_by: null, due: true });
     await life.end();
   });
 

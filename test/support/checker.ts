@@ -83,15 +83,20 @@ export async function check({ clients, receiver, sql, duplicatesMax }: CheckOpti
   return { acknowledged: acknowledged.length, delivered: deliveries.length, duplicates };
 }
 
+const rows = async (query: postgres.PendingQuery<postgres.Row[]>) => (await query).map((row) => ({ ...row }));
+
 async function checkDatabase(sql: postgres.Sql): Promise<void> {
-  const rows = async (query: postgres.PendingQuery<postgres.Row[]>) =>
-    (await query).map((row) => ({ ...row }));
   expect(
     await rows(
       sql`select id, status from herald.invocations where finished_at is null or status <> 'SUCCEEDED'`,
     ),
     'invocations that did not succeed',
   ).toEqual([]);
+  await attemptsAddUp(sql);
+}
+
+/** Call it when everything is done: each invocation's attempts are all there, one after another, and no job is left. */
+export async function attemptsAddUp(sql: postgres.Sql): Promise<void> {
   // An attempt begins when the database hears of its end, less what it took: half a millisecond may be rounded.
   expect(
     await rows(sql`

@@ -1,0 +1,215 @@
+/** Jobs over many rows: which rows, how fast, by whom, and that nothing is done twice or left undone. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createBulkRunner } from '../../src/actions/bulk-operations.ts';
+import { MAX_RUNNING_OPERATIONS } from '../../src/domain/bulk-operation.ts';
+import type { Caller } from '../../src/domain/caller.ts';
+import { until } from '../support/until.ts';
+import { ask, createTrigger, type Loose, queueEvent } from './ask.ts';
+import { type Door, openDoor } from './door.ts';
+
+const shopkeeper: Caller = {
+  ...{ id: 'key:shop', name: 'shop', scopes: ['EVENTS_READ', 'EVENTS_WRITE', 'EVENTS_RETRY'] },
+  ...{ projects: ['shop'], watch: () => () => {} },
+};
+const AS_SHOPKEEPER = { authorization: 'Bearer shop-token' };
+
+let door: Door;
+beforeAll(async () => {
+  door = await openDoor({ callers: { 'shop-token': shopkeeper } });
+});
+afterAll(() => door[Symbol.asyncDispose]());
+
+const OPERATION = 'id kind status matched processed skipped createdAt finishedAt';
+
+async function begin(
+  mutation: 'retryInvocations' | 'cancelEvents',
+  input: Record<string, unknown>,
+  headers: Record<string, string> = {},
+): Promise<Loose> {
+  const type = mutation === 'retryInvocations' ? 'RetryInvocationsInput' : 'CancelEventsInput';
+  const { data, errors } = await ask(
+    door,
+    `mutation ($input: ${type}!) {
+      ${mutation}(input: $input) { bulkOperation { ${OPERATION} } userErrors { field code message } }
+    }`,
+    { input },
+    headers,
+  );
+  if (errors !== undefined) throw new Error(JSON.stringify(errors));
+  return data[mutation];
+}
+
+async function operation(id: string, headers: Record<string, string> = {}): Promise<Loose> {
+  const { data } = await ask(
+    door,
+    `query ($id: ID!) { bulkOperation(id: $id) { ${OPERATION} } }`,
+    { id },
+    headers,
+  );
+  return data.bulkOperation;
+}
+
+const completed = (id: string): Promise<Loose> =>
+  until(async () => {
+    const found = await operation(id);
+    return found.status !== 'RUNNING' && found;
+  }, 'the operation to end');
+
+/** Events of a new type for a new trigger; `failed` of them have failed for good. */
+async function makeEvents(count: number, failed: number, project = 'default') {
+  const type = `bulk.${crypto.randomUUID()}`;
+  const trigger = await createTrigger(door, { name: type.slice(0, 20), type, project });
+  const events = [];
+  for (let n = 0; n < count; n++) events.push(await queueEvent(door, { type, project, delay: 3600 }));
+  const ids = events.slice(0, failed).flatMap(({ invocations }) => invocations);
+  await door.sql`
+    update herald.invocations set status = 'FAILED', failure_reason = 'RETRIES_EXHAUSTED', finished_at = now(),
+      next_attempt_at = null, attempt_count = max_attempts where id = any(${ids}::uuid[])`;
+  await door.sql`delete from graphile_worker._private_jobs where key = any(${ids})`;
+  return { type, trigger, ids };
+}
+
+const states = (ids: readonly string[]) =>
+  door.sql<{ status: string; allowed: number; at: Date; job: boolean }[]>`
+    select i.status, i.max_attempts - i.attempt_count as allowed, i.next_attempt_at as at, j.run_at = i.next_attempt_at as job
+      from herald.invocations i
+      left join graphile_worker._private_jobs j on j.key = i.id::text
+      where i.id = any(${ids}::uuid[])
+      order by i.id`;
+
+describe('retryInvocations', () => {
+  test('retries what failed, one attempt each, and nothing else', async () => {
+    const { type, ids } = await makeEvents(12, 7);
+    const other = await makeEvents(2, 2);
+    const begun = await begin('retryInvocations', { filter: { eventType: [type] } });
+    expect(begun).toMatchObject({
+      bulkOperation: { kind: 'RETRY_INVOCATIONS', status: 'RUNNING' },
+      userErrors: [],
+    });
+    const done = await completed(begun.bulkOperation.id);
+    expect(done).toMatchObject({ status: 'COMPLETED', matched: 7, processed: 7, skipped: 0 });
+    expect(Date.parse(done.finishedAt)).toBeGreaterThanOrEqual(Date.parse(done.createdAt));
+    for (const row of await states(ids))
+      expect(row).toMatchObject({ status: 'PENDING', allowed: 1, job: true });
+    expect((await states(other.ids)).map(({ status }) => status)).toEqual(['FAILED', 'FAILED']);
+    const { data } = await ask(
+      door,
+      'query ($id: ID!) { auditLog(filter: {subjectId: $id}) { nodes { action subjectName } } }',
+      {
+        id: begun.bulkOperation.id,
+      },
+    );
+    expect(data.auditLog.nodes).toEqual([
+      { action: 'BULK_OPERATION_STARTED', subjectName: 'RETRY_INVOCATIONS' },
+    ]);
+  });
+
+  test('skips those whose trigger is paused or gone', async () => {
+    const paused = await makeEvents(2, 2);
+    await ask(door, 'mutation ($id: ID!) { pauseTrigger(input: {id: $id}) { userErrors { code } } }', {
+      id: paused.trigger.id,
+    });
+    const deleted = await makeEvents(1, 1);
+    await ask(door, 'mutation ($id: ID!) { deleteTrigger(input: {id: $id}) { userErrors { code } } }', {
+      id: deleted.trigger.id,
+    });
+    const filter = { eventType: [paused.type, deleted.type] };
+    const { bulkOperation } = await begin('retryInvocations', { filter });
+    expect(await completed(bulkOperation.id)).toMatchObject({ matched: 3, processed: 0, skipped: 3 });
+  });
+
+  test('spreads them as evenly as asked, over chunks', async () => {
+    const { type, ids } = await makeEvents(25, 25);
+    const { bulkOperation } = await begin('retryInvocations', {
+      filter: { eventType: [type] },
+      maxPerMinute: 1200,
+    });
+    expect(await completed(bulkOperation.id)).toMatchObject({ processed: 25 });
+    const times = (await states(ids)).map(({ at }) => at.getTime());
+    const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
+    // 20 in the first second, then the others; a millisecond is lost where times are rounded.
+    expect(Math.min(...gaps.slice(0, 19))).toBeGreaterThanOrEqual(49);
+    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(1000);
+  });
+
+  test('is gone on with where a process ended, and nothing is done twice', async () => {
+    const { type, ids } = await makeEvents(3, 3);
+    const runner = createBulkRunner(door.db, () => {});
+    const { bulkOperation } = await begin('retryInvocations', {
+      filter: { eventType: [type] },
+      maxPerMinute: 60,
+    });
+    const { id } = bulkOperation;
+    await until(async () => (await operation(id)).processed === 1, 'the first chunk');
+    // As if the next one had been due for long.
+    await door.sql`update herald.bulk_operations set next_at = now() - interval '1 minute' where id = ${id}`;
+    await runner.adopt();
+    await until(async () => (await operation(id)).processed === 2, 'the second chunk');
+    await door.sql`update herald.bulk_operations set next_at = now() where id = ${id}`;
+    expect(await completed(id)).toMatchObject({ status: 'COMPLETED', matched: 3, processed: 3, skipped: 0 });
+    expect((await states(ids)).map(({ allowed }) => allowed)).toEqual([1, 1, 1]);
+    await runner.stop();
+  });
+});
+
+describe('cancelEvents', () => {
+  test('cancels what is unfinished, and takes the jobs away', async () => {
+    const { type, ids } = await makeEvents(9, 2);
+    const { bulkOperation } = await begin('cancelEvents', { filter: { type: [type] } });
+    expect(await completed(bulkOperation.id)).toMatchObject({ matched: 7, processed: 7, skipped: 0 });
+    const [left] = await door.sql<{ cancelled: number; jobs: number }[]>`
+      select count(*) filter (where i.status = 'CANCELLED')::int as cancelled, count(j.id)::int as jobs
+        from herald.invocations i
+        join herald.events e on e.id = i.event_id
+        left join graphile_worker._private_jobs j on j.key = i.id::text
+        where e.type = ${type}`;
+    expect(left).toEqual({ cancelled: 7, jobs: 0 });
+    expect((await states(ids)).map(({ status }) => status)).toEqual(['FAILED', 'FAILED']);
+  });
+});
+
+describe('what is refused, and who sees what', () => {
+  test('no condition, another status, an impossible pace', async () => {
+    const refusals = [
+      ['retryInvocations', { filter: {} }, ['input', 'filter'], 'REQUIRED'],
+      ['retryInvocations', { filter: { status: ['FAILED'] } }, ['input', 'filter'], 'REQUIRED'],
+      ['retryInvocations', { filter: { status: ['SUCCEEDED'] } }, ['input', 'filter', 'status'], 'INVALID'],
+      [
+        'retryInvocations',
+        { filter: { project: 'x' }, maxPerMinute: 0 },
+        ['input', 'maxPerMinute'],
+        'INVALID',
+      ],
+      ['cancelEvents', { filter: {} }, ['input', 'filter'], 'REQUIRED'],
+    ] as const;
+    for (const [mutation, input, field, code] of refusals) {
+      const { bulkOperation, userErrors } = await begin(mutation, input);
+      expect({ bulkOperation, userErrors }).toMatchObject({
+        bulkOperation: null,
+        userErrors: [{ field, code }],
+      });
+    }
+    expect(await operation('nonsense')).toBeNull();
+  });
+
+  test('a caller of one project touches and sees that one only', async () => {
+    const mine = await makeEvents(2, 2, 'shop');
+    const others = await makeEvents(2, 2);
+    const filter = { eventType: [mine.type, others.type] };
+    const { bulkOperation } = await begin('retryInvocations', { filter }, AS_SHOPKEEPER);
+    expect(await completed(bulkOperation.id)).toMatchObject({ matched: 2, processed: 2 });
+    expect((await states(others.ids)).map(({ status }) => status)).toEqual(['FAILED', 'FAILED']);
+    expect(await operation(bulkOperation.id, AS_SHOPKEEPER)).toMatchObject({ processed: 2 });
+    const all = await begin('cancelEvents', { filter: { type: ['none'] } });
+    expect(await operation(all.bulkOperation.id, AS_SHOPKEEPER)).toBeNull();
+  });
+
+  test('more at once than are good for anybody', async () => {
+    await door.sql`
+      insert into herald.bulk_operations (id, kind, filter, next_at)
+      select herald.uuid_v7(), 'CANCEL_EVENTS', '{}', 'infinity' from generate_series(1, ${MAX_RUNNING_OPERATIONS}::int)`;
+    const { userErrors } = await begin('cancelEvents', { filter: { type: ['none'] } });
+    expect(userErrors).toMatchObject([{ field: null, code: 'WRONG_STATE' }]);
+    await door.sql`delete from herald.bulk_operations where next_at = 'infinity'`;
+  });
+});
