@@ -15,14 +15,15 @@ export const eventCommand: Command = {
   async run(call) {
     const output = createOutput(call);
     const connection = await connect(call);
-    const event = await find(connection, String(call.words[0]));
+    const event = await findEvent(connection, String(call.words[0]));
     const explanation: Explanation = { event, rivals: await rivalsOf(connection, event), nowMs: Date.now() };
     await output.show(event, () => explain(explanation));
     return 0;
   },
 };
 
-async function find(connection: Connection, id: string): Promise<ExplainedEvent> {
+/** The event, or the invocation's event. Errors: ApiError where there is none. */
+export async function findEvent(connection: Connection, id: string): Promise<ExplainedEvent> {
   if (!UUID.test(id))
     throw new ApiError(`${JSON.stringify(id)} is no id: those are UUIDs; \`events\` lists them.`);
   const answer = await connection.ask<{

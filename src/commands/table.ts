@@ -18,6 +18,18 @@ export const COMMANDS: CommandTable = {
     summary: 'queue an event, and wait for its end with --wait',
     load: async () => (await import('./queue.ts')).queueCommand,
   },
+  retry: {
+    summary: 'attempt failed invocations again, or planned ones now',
+    load: async () => (await import('./manage.ts')).retryCommand,
+  },
+  cancel: {
+    summary: 'cancel an event or one of its invocations',
+    load: async () => (await import('./manage.ts')).cancelCommand,
+  },
+  reschedule: {
+    summary: 'move the due time of an event that has not been attempted',
+    load: async () => (await import('./manage.ts')).rescheduleCommand,
+  },
   listen: {
     summary: 'forward events to a receiver on this machine, signed as webhooks are',
     load: async () => (await import('./listen.ts')).listenCommand,

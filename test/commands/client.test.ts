@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createTrigger, queueEvent, startTestApp, type TestApp, TOKEN } from '../support/app.ts';
-import { type Receiver, startReceiver, status } from '../support/receiver.ts';
+import { ok, type Receiver, startReceiver, status } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
 import { type Ended, herald, parseLines, spawnCommand, spawnToEnd, startCommand } from './herald.ts';
 
@@ -306,6 +306,54 @@ describe('events and event', () => {
     expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining('knows no event or invocation')]);
     expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('is no id')]);
   });
+});
+
+describe('retry, cancel and reschedule', () => {
+  test('a failed event is retried by its id, or by that of its invocation', async () => {
+    receiver.answer = status(500);
+    await createTrigger(app, { name: 'flaky', type: 'flaky', url: receiver.url, retries: 0 });
+    const failed = await run(['queue', 'flaky', '--wait']);
+    expect(failed.code).toBe(1);
+    const { id } = parseLines(failed.out)[0] as { id: string };
+    const again = await lineOf('retry', id);
+    expect(again).toMatchObject({ triggerName: 'flaky', status: 'QUEUED' });
+    const { id: invocation } = again as { id: string };
+    await until(async () => (await attemptsOf(id)) === 2, 'the second attempt');
+    receiver.answer = ok;
+    await until(
+      async () => (await run(['retry', invocation, '--reset-retries'])).code === 0,
+      'it to fail again',
+    );
+    await until(async () => (await attemptsOf(id)) === 3, 'the third attempt');
+    const done = await run(['retry', id]);
+    expect([done.code, done.err]).toEqual([1, expect.stringContaining('has failed or is being retried')]);
+  });
+
+  test('one that waits is moved, and cancelled as a whole or one by one', async () => {
+    await createTrigger(app, { name: 'later', type: 'later', url: receiver.url });
+    const { id } = (await lineOf('queue', 'later', '--delay', '1h')) as { id: string };
+    const at = new Date(Date.now() + 7_200_000).toISOString();
+    expect(await lineOf('reschedule', id, '--timestamp', at)).toMatchObject({
+      id,
+      status: 'SCHEDULED',
+      dueAt: at,
+    });
+    expect(await lineOf('cancel', id)).toEqual({ id, cancelledCount: 1 });
+    expect((await run(['reschedule', id])).err).toContain('all its invocations are finished');
+
+    const { id: other } = (await lineOf('queue', 'later', '--delay', '1h')) as { id: string };
+    const { invocations } = (await lineOf('event', other)) as { invocations: { nodes: [{ id: string }] } };
+    const [{ id: invocation }] = invocations.nodes;
+    expect(await lineOf('cancel', invocation)).toMatchObject({ id: invocation, status: 'CANCELLED' });
+  });
+
+  async function attemptsOf(id: string): Promise<number> {
+    const event = (await lineOf('event', id)) as {
+      invocations: { nodes: [{ attemptCount: number; status: string }] };
+    };
+    const [{ attemptCount, status: of }] = event.invocations.nodes;
+    return ['FAILED', 'SUCCEEDED'].includes(of) ? attemptCount : 0;
+  }
 });
 
 describe('the way to Herald', () => {

@@ -76,6 +76,53 @@ describe('the way of an event', () => {
     await page.getByRole('figure', { name: /^Latency over time.*median [\d.]+ m?s/ }).waitFor();
   });
 
+  test('one that failed is retried by hand, and all that failed at once', async () => {
+    house.receiver.answer = status(500);
+    await createTrigger(house.app, { name: 'again', type: 'again', url: house.receiver.url, retries: 0 });
+    const { id } = await queueEvent(house.app, { type: 'again' });
+    for (let n = 0; n < 3; n++) await queueEvent(house.app, { type: 'again' });
+    await using visited = await house.open(`/events/${id}`);
+    const { page } = visited;
+    await seen(page, /Not delivered to “again”/);
+    house.receiver.answer = ok;
+    await page.getByRole('button', { name: 'Retry', exact: true }).click();
+    await seen(page, 'again is called now.');
+    await seen(page, /Delivered to “again”.*at attempt 2/);
+    await seen(page, 'by hand');
+
+    await goTo(page, '/invocations?status=FAILED&type=again');
+    await seen(page, '3 deliveries to triggers');
+    await page.getByRole('button', { name: 'Retry all' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Retry 3 failed deliveries?' });
+    await dialog.getByRole('button', { name: 'Retry all' }).click();
+    await seen(page, '3 deliveries retried.');
+    await seen(page, '0 deliveries to triggers');
+  });
+
+  test('one that waits is rescheduled, delivered now, or cancelled', async () => {
+    house.receiver.answer = ok;
+    await createTrigger(house.app, { name: 'wait', type: 'wait', url: house.receiver.url });
+    const now = await queueEvent(house.app, { type: 'wait', delay: 3600 });
+    await using visited = await house.open(`/events/${now.id}`);
+    const { page } = visited;
+    await page.getByRole('button', { name: 'Reschedule' }).click();
+    const moving = page.getByRole('dialog', { name: 'Reschedule this wait' });
+    await moving.getByLabel('Due').fill('2030-01-02T03:04');
+    await moving.getByRole('button', { name: 'Reschedule' }).click();
+    await seen(page, 'It is moved.');
+    await page.locator('time[datetime^="2030-01-02"]').first().waitFor();
+    await page.getByRole('button', { name: 'Deliver now' }).click();
+    await seen(page, /Delivered to “wait”/);
+
+    const later = await queueEvent(house.app, { type: 'wait', delay: 3600 });
+    await goTo(page, `/events/${later.id}`);
+    await page.getByRole('button', { name: 'Cancel event' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel event' }).click();
+    await seen(page, '1 delivery cancelled.');
+    await seen(page, 'Cancelled before it was delivered.');
+    expect(await page.getByRole('button', { name: /Deliver now|^Cancel/ }).count()).toBe(0);
+  });
+
   test('fired synchronously, the receiver’s answer is shown', async () => {
     house.receiver.answer = status(200, '{"accepted": true}', { 'content-type': 'application/json' });
     await createTrigger(house.app, { name: 'sync', type: 'sync', url: house.receiver.url });

@@ -134,3 +134,22 @@ export const QUEUE_EVENT = document<
 >(`mutation QueueEvent($input: QueueEventInput!) {
   queueEvent(input: $input) { event { id } userErrors { field code message } }
 }`);
+
+export const CANCEL_EVENT = document<
+  { cancelEvent: { readonly cancelledCount: number; readonly userErrors: readonly UserError[] } },
+  { input: { id: string } }
+>(`mutation CancelEvent($input: CancelEventInput!) {
+  cancelEvent(input: $input) { cancelledCount userErrors { field code message } }
+}`);
+
+export const RESCHEDULE_EVENT = document<
+  {
+    rescheduleEvent: {
+      readonly event: { readonly dueAt: string } | null;
+      readonly userErrors: readonly UserError[];
+    };
+  },
+  { input: { id: string; timestamp?: string } }
+>(`mutation RescheduleEvent($input: RescheduleEventInput!) {
+  rescheduleEvent(input: $input) { event { dueAt } userErrors { field code message } }
+}`);

@@ -1,5 +1,5 @@
 /** Invocations and their attempts. */
-import { type Connection, document } from './document.ts';
+import { type Connection, document, type UserError } from './document.ts';
 import type { HttpHeader, Trigger } from './trigger.ts';
 
 export type InvocationStatus =
@@ -141,4 +141,51 @@ export const DEAD_LETTERS = document<{ invocations: Connection<DeadLetter> }>(`q
     }
     pageInfo { hasNextPage endCursor } totalCount { value capped }
   }
+}`);
+
+interface InvocationPayload {
+  readonly userErrors: readonly UserError[];
+}
+
+export const RETRY_INVOCATION = document<
+  { retryInvocation: InvocationPayload },
+  { input: { id: string } }
+>(`mutation RetryInvocation($input: RetryInvocationInput!) {
+  retryInvocation(input: $input) { userErrors { field code message } }
+}`);
+
+export const CANCEL_INVOCATION = document<
+  { cancelInvocation: InvocationPayload },
+  { input: { id: string } }
+>(`mutation CancelInvocation($input: CancelInvocationInput!) {
+  cancelInvocation(input: $input) { userErrors { field code message } }
+}`);
+
+export interface BulkOperation {
+  readonly id: string;
+  readonly status: 'RUNNING' | 'COMPLETED' | 'FAILED';
+  readonly matched: number | null;
+  readonly processed: number;
+  readonly skipped: number;
+}
+
+const OPERATION = 'id status matched processed skipped';
+
+export const RETRY_INVOCATIONS = document<
+  {
+    retryInvocations: {
+      readonly bulkOperation: BulkOperation | null;
+      readonly userErrors: readonly UserError[];
+    };
+  },
+  { input: { filter: InvocationFilter } }
+>(`mutation RetryInvocations($input: RetryInvocationsInput!) {
+  retryInvocations(input: $input) { bulkOperation { ${OPERATION} } userErrors { field code message } }
+}`);
+
+export const BULK_OPERATION = document<
+  { bulkOperation: BulkOperation | null },
+  { id: string }
+>(`query BulkOperation($id: ID!) {
+  bulkOperation(id: $id) { ${OPERATION} }
 }`);

@@ -28,6 +28,7 @@ import {
   TypeFilter,
   timeRange,
 } from './filters.tsx';
+import { RetryAll } from './retry-all.tsx';
 import { useTogether } from './together.ts';
 
 function filter(): InvocationFilter {
@@ -78,6 +79,7 @@ export function InvocationsScreen() {
         <SelectFilter name="error" label="Error" all="Any error" options={ERROR_CODES} />
         <TimeFilter />
         <ClearFilters names={['status', 'trigger', 'type', 'error', 'since', 'from', 'to']} />
+        <RetryAll filter={asked} total={feed.total} onChanged={feed.stir} />
       </search>
       <FeedTable
         label="Invocations"

@@ -1,5 +1,5 @@
 /** Queries and mutations. */
-import type { Document } from '../api/document.ts';
+import type { Document, UserError } from '../api/document.ts';
 import { sentence } from '../ui/words.ts';
 import { signOut, token } from './session.ts';
 
@@ -44,4 +44,10 @@ export async function ask<Data, Variables extends Record<string, unknown>>(
   }
   if (answer.data == null) throw new Failure('UNKNOWN', 'Herald answered nothing.');
   return answer.data;
+}
+
+/** Errors: Failure with the first of `errors`, where there is one. */
+export function refuse(errors: readonly UserError[]): void {
+  const [first] = errors;
+  if (first !== undefined) throw new Failure(first.code, sentence(first.message));
 }

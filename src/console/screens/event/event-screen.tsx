@@ -1,10 +1,9 @@
 /** One event: what became of it, and why. */
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 import { EVENT, EVENT_PROGRESS, type EventDetail } from '../../api/event.ts';
 import { listen } from '../../state/connection.ts';
 import { useQuery, useThrottled } from '../../state/hooks.ts';
 import { Link } from '../../state/route.tsx';
-import { may } from '../../state/session.ts';
 import { Body } from '../../ui/body.tsx';
 import { Copy, Id } from '../../ui/copy.tsx';
 import { Icon } from '../../ui/icon.tsx';
@@ -12,7 +11,7 @@ import { Empty, Loading, Problem } from '../../ui/parts.tsx';
 import { Status } from '../../ui/status.tsx';
 import { Moment } from '../../ui/time.tsx';
 import { bytes, humane, milliseconds } from '../../ui/words.ts';
-import { FireDialog } from '../triggers/fire-dialog.tsx';
+import { EventActions } from './event-actions.tsx';
 import { InvocationCard } from './invocation-card.tsx';
 import { Verdict } from './verdict.tsx';
 
@@ -38,11 +37,15 @@ export function EventScreen({ id }: { readonly id: string }) {
       </Empty>
     );
   }
-  return <EventPage event={data.event} />;
+  return <EventPage event={data.event} onChanged={reload} />;
 }
 
-function EventPage({ event }: { readonly event: EventDetail }) {
-  const [sending, setSending] = useState(false);
+interface EventPageProps {
+  readonly event: EventDetail;
+  readonly onChanged: () => void;
+}
+
+function EventPage({ event, onChanged }: EventPageProps) {
   const { id, type, status, invocations } = event;
   const hidden = invocations.totalCount.value - invocations.nodes.length;
   return (
@@ -60,18 +63,14 @@ function EventPage({ event }: { readonly event: EventDetail }) {
           </p>
         </div>
         <div class="actions">
-          {may('EVENTS_WRITE') && event.dataText !== null && (
-            <button type="button" class="button" onClick={() => setSending(true)}>
-              <Icon name="retry" size={14} /> Send again
-            </button>
-          )}
+          <EventActions event={event} onChanged={onChanged} />
         </div>
       </header>
       <Verdict event={event} />
       <div class="event-grid">
         <div class="stack">
           {invocations.nodes.map((invocation) => (
-            <InvocationCard key={invocation.id} invocation={invocation} event={event} />
+            <InvocationCard key={invocation.id} invocation={invocation} event={event} onChanged={onChanged} />
           ))}
           {hidden > 0 && <p class="muted">{hidden} more deliveries of this event are not shown.</p>}
         </div>
@@ -87,15 +86,6 @@ function EventPage({ event }: { readonly event: EventDetail }) {
           </section>
         </aside>
       </div>
-      {sending && (
-        <FireDialog
-          type={type}
-          project={event.project}
-          data={event.dataText}
-          title="Send again, as a new event"
-          onClose={() => setSending(false)}
-        />
-      )}
     </>
   );
 }

@@ -11,13 +11,15 @@ import { Countdown, Moment } from '../../ui/time.tsx';
 import { milliseconds } from '../../ui/words.ts';
 import { explainReason } from '../explain.ts';
 import { AttemptItem } from './attempt-item.tsx';
+import { InvocationActions } from './invocation-actions.tsx';
 
 interface InvocationCardProps {
   readonly invocation: InvocationDetail;
   readonly event: EventDetail;
+  readonly onChanged: () => void;
 }
 
-export function InvocationCard({ invocation, event }: InvocationCardProps) {
+export function InvocationCard({ invocation, event, onChanged }: InvocationCardProps) {
   const { id, trigger, triggerName, status, attempts, attemptCount, maxAttempts } = invocation;
   const card = useRef<HTMLElement>(null);
   useEffect(() => {
@@ -38,6 +40,7 @@ export function InvocationCard({ invocation, event }: InvocationCardProps) {
           <span class="muted nowrap">
             {attemptCount} of {maxAttempts} attempts
           </span>
+          <InvocationActions invocation={invocation} onChanged={onChanged} />
         </div>
       </header>
       <ol class="timeline">

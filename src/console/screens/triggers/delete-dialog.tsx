@@ -1,10 +1,9 @@
 /** Deleting asks what becomes of the deliveries that have not ended. */
 import { useState } from 'preact/hooks';
 import { DELETE_TRIGGER, TRIGGER_PENDING, type Trigger } from '../../api/trigger.ts';
-import { ask, Failure } from '../../state/ask.ts';
+import { ask, refuse } from '../../state/ask.ts';
 import { useQuery } from '../../state/hooks.ts';
-import { toast } from '../../state/toast.ts';
-import { Dialog } from '../../ui/dialog.tsx';
+import { Confirm } from '../../ui/confirm.tsx';
 import { capped, plural } from '../../ui/words.ts';
 
 interface DeleteDialogProps {
@@ -20,39 +19,25 @@ const POLICIES = [
 
 export function DeleteDialog({ trigger: { id, name }, onClose, onDone }: DeleteDialogProps) {
   const [pending, setPending] = useState<'CANCEL' | 'FINISH'>('CANCEL');
-  const [busy, setBusy] = useState(false);
   const { data } = useQuery(TRIGGER_PENDING, { id });
   const waiting = data?.trigger?.pending.totalCount;
-  const run = async (): Promise<void> => {
-    setBusy(true);
-    try {
-      const { deleteTrigger } = await ask(DELETE_TRIGGER, { input: { id, pending } });
-      const [problem] = deleteTrigger.userErrors;
-      if (problem !== undefined) throw new Failure(problem.code, problem.message);
-      const { cancelledCount } = deleteTrigger;
-      const cancelled =
-        cancelledCount > 0 ? ` ${plural(cancelledCount, 'delivery', 'deliveries')} cancelled.` : '';
-      toast('DONE', `${name} is deleted.${cancelled}`);
-      onDone();
-    } catch (error) {
-      setBusy(false);
-      if (error instanceof Failure) toast('FAILED', error.message);
-    }
+  const run = async (): Promise<string> => {
+    const { deleteTrigger } = await ask(DELETE_TRIGGER, { input: { id, pending } });
+    refuse(deleteTrigger.userErrors);
+    const { cancelledCount } = deleteTrigger;
+    const cancelled =
+      cancelledCount > 0 ? ` ${plural(cancelledCount, 'delivery', 'deliveries')} cancelled.` : '';
+    return `${name} is deleted.${cancelled}`;
   };
   return (
-    <Dialog
+    <Confirm
       title={`Delete ${name}?`}
+      verb="Delete trigger"
+      dismissal="Keep it"
+      danger
+      run={run}
       onClose={onClose}
-      footer={
-        <>
-          <button type="button" class="button" onClick={onClose}>
-            Keep it
-          </button>
-          <button type="button" class="button danger" disabled={busy} onClick={run}>
-            Delete trigger
-          </button>
-        </>
-      }
+      onDone={onDone}
     >
       <p>Events of its type are no longer sent to it. This cannot be undone; past deliveries stay visible.</p>
       <fieldset class="radios">
@@ -76,6 +61,6 @@ export function DeleteDialog({ trigger: { id, name }, onClose, onDone }: DeleteD
           </label>
         ))}
       </fieldset>
-    </Dialog>
+    </Confirm>
   );
 }

@@ -1,10 +1,8 @@
 /** Pausing holds deliveries, resuming lets them go; both say how many. */
-import { useState } from 'preact/hooks';
 import { PAUSE_TRIGGER, RESUME_TRIGGER, TRIGGER_PENDING, type Trigger } from '../../api/trigger.ts';
-import { ask, Failure } from '../../state/ask.ts';
+import { ask, refuse } from '../../state/ask.ts';
 import { useQuery } from '../../state/hooks.ts';
-import { toast } from '../../state/toast.ts';
-import { Dialog } from '../../ui/dialog.tsx';
+import { Confirm } from '../../ui/confirm.tsx';
 import { capped, humane, plural } from '../../ui/words.ts';
 
 interface PauseDialogProps {
@@ -15,34 +13,16 @@ interface PauseDialogProps {
 }
 
 export function PauseDialog({ trigger: { id, name, statusReason }, to, onClose, onDone }: PauseDialogProps) {
-  const [busy, setBusy] = useState(false);
   const { data } = useQuery(TRIGGER_PENDING, { id });
   const pending = data?.trigger?.pending.totalCount;
   const verb = to === 'PAUSE' ? 'Pause' : 'Resume';
-  const run = async (): Promise<void> => {
-    setBusy(true);
-    try {
-      toast('DONE', await change(id, name, to));
-      onDone();
-    } catch (error) {
-      setBusy(false);
-      if (error instanceof Failure) toast('FAILED', error.message);
-    }
-  };
   return (
-    <Dialog
+    <Confirm
       title={`${verb} ${name}?`}
+      verb={verb}
+      run={() => change(id, name, to)}
       onClose={onClose}
-      footer={
-        <>
-          <button type="button" class="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="button" class="button primary" disabled={busy} onClick={run}>
-            {verb}
-          </button>
-        </>
-      }
+      onDone={onDone}
     >
       {to === 'PAUSE' ? (
         <p>
@@ -62,7 +42,7 @@ export function PauseDialog({ trigger: { id, name, statusReason }, to, onClose, 
           {pending.value === 0 ? 'Nothing is waiting now.' : `Waiting now: ${capped(pending)}.`}
         </p>
       )}
-    </Dialog>
+    </Confirm>
   );
 }
 
@@ -78,9 +58,4 @@ async function change(id: string, name: string, to: 'PAUSE' | 'RESUME'): Promise
   return releasedCount === 0
     ? `${name} delivers again.`
     : `${name} delivers again; ${plural(releasedCount, 'held delivery', 'held deliveries')} released.`;
-}
-
-function refuse(errors: readonly { readonly code: string; readonly message: string }[]): void {
-  const [first] = errors;
-  if (first !== undefined) throw new Failure(first.code, first.message);
 }

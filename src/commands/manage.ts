@@ -1,0 +1,155 @@
+/** `retry`, `cancel`, `reschedule`: what people do to single events and invocations. */
+import type { InvocationStatus } from '../domain/invocation.ts';
+import type { Command } from './command.ts';
+import { ApiError, CONNECTION_OPTIONS, type Connection, connect, throwUserErrors } from './connection.ts';
+import { findEvent } from './event.ts';
+import type { ExplainedEvent } from './explain.ts';
+import { isGiven, secondsOf, timestampOf } from './options.ts';
+import { createOutput, OUTPUT_OPTIONS, paint, plain } from './output.ts';
+import { fromNow } from './time.ts';
+import { INVOCATION_STYLE } from './words.ts';
+
+const COMMON_OPTIONS = { ...CONNECTION_OPTIONS, ...OUTPUT_OPTIONS };
+
+interface Invocation {
+  readonly id: string;
+  readonly triggerName: string;
+  readonly status: InvocationStatus;
+}
+
+/** Those of an event that `retry` is about: a delivery that has never been tried needs no retry. */
+const TO_RETRY: readonly InvocationStatus[] = ['FAILED', 'RETRYING'];
+
+export const retryCommand: Command = {
+  options: {
+    'reset-retries': {
+      type: 'boolean',
+      value: '',
+      meaning: "all of the trigger's retries follow again; else one attempt is made",
+    },
+    ...COMMON_OPTIONS,
+  },
+  words: { usage: '<id>', least: 1, most: 1 },
+  notes: [
+    'The id is that of an invocation (the `webhook-id` header), or of an event: then all its failed or retrying ones.',
+    'The receiver gets the same `webhook-id` again. A planned retry is brought forward rather than doubled.',
+  ],
+  async run(call) {
+    const output = createOutput(call);
+    const connection = await connect(call);
+    const id = String(call.words[0]);
+    const event = await findEvent(connection, id);
+    const asked = event.invocations.nodes.filter((one) =>
+      id === event.id ? TO_RETRY.includes(one.status) : one.id === id,
+    );
+    if (asked.length === 0) throw new ApiError('No invocation of this event has failed or is being retried.');
+    for (const one of asked) {
+      const input = { id: one.id, resetRetries: isGiven(call.options, 'reset-retries') };
+      const retried = await changeInvocation(connection, 'retryInvocation', input);
+      await output.show(retried, () => describe(retried));
+    }
+    return 0;
+  },
+};
+
+export const cancelCommand: Command = {
+  options: COMMON_OPTIONS,
+  words: { usage: '<id>', least: 1, most: 1 },
+  notes: [
+    'The id is that of an event, whose unfinished invocations are all cancelled, or of one invocation.',
+    'An attempt that is in flight ends first. What is cancelled cannot be retried.',
+  ],
+  async run(call) {
+    const output = createOutput(call);
+    const connection = await connect(call);
+    const id = String(call.words[0]);
+    const event = await findEvent(connection, id);
+    if (id !== event.id) {
+      const cancelled = await changeInvocation(connection, 'cancelInvocation', { id });
+      await output.show(cancelled, () => describe(cancelled));
+      return 0;
+    }
+    const { cancelEvent } = await connection.ask<{
+      cancelEvent: { cancelledCount: number; userErrors: Parameters<typeof throwUserErrors>[0] };
+    }>(
+      `mutation ($input: CancelEventInput!) {
+        cancelEvent(input: $input) { cancelledCount userErrors { field message } }
+      }`,
+      { input: { id } },
+    );
+    throwUserErrors(cancelEvent.userErrors);
+    const { cancelledCount } = cancelEvent;
+    await output.show({ id, cancelledCount }, () => `${cancelledCount} of its invocations were cancelled.`);
+    return 0;
+  },
+};
+
+export const rescheduleCommand: Command = {
+  options: {
+    delay: {
+      type: 'string',
+      value: '<duration>',
+      meaning: 'due so much later than now: seconds, or 10m, 2h, 7d',
+    },
+    timestamp: {
+      type: 'string',
+      value: '<time>',
+      meaning: 'due then (and --delay later): epoch milliseconds or RFC 3339',
+    },
+    ...COMMON_OPTIONS,
+  },
+  words: { usage: '<event id>', least: 1, most: 1 },
+  notes: ['Only before its first attempt. With neither option it is due now.'],
+  async run(call) {
+    const output = createOutput(call);
+    const timestamp = timestampOf(call.options, 'timestamp');
+    const delay = secondsOf(call.options, 'delay') ?? 0;
+    const connection = await connect(call);
+    const { rescheduleEvent } = await connection.ask<{
+      rescheduleEvent: {
+        event: Pick<ExplainedEvent, 'id' | 'type' | 'status' | 'dueAt'> | null;
+        userErrors: Parameters<typeof throwUserErrors>[0];
+      };
+    }>(
+      `mutation ($input: RescheduleEventInput!) {
+        rescheduleEvent(input: $input) { event { id type status dueAt } userErrors { field message } }
+      }`,
+      { input: { id: String(call.words[0]), timestamp, delay } },
+    );
+    throwUserErrors(rescheduleEvent.userErrors);
+    const { event } = rescheduleEvent;
+    if (event === null) throw new ApiError('Herald answered without an event.');
+    await output.show(
+      event,
+      () =>
+        `${paint('bold', plain(event.type))}  due ${fromNow(event.dueAt, Date.now())}  ${paint('dim', event.id)}`,
+    );
+    return 0;
+  },
+};
+
+async function changeInvocation(
+  connection: Connection,
+  mutation: 'retryInvocation' | 'cancelInvocation',
+  input: Readonly<Record<string, unknown>>,
+): Promise<Invocation> {
+  const inputType = mutation === 'retryInvocation' ? 'RetryInvocationInput' : 'CancelInvocationInput';
+  const answer = await connection.ask<
+    Readonly<
+      Record<string, { invocation: Invocation | null; userErrors: Parameters<typeof throwUserErrors>[0] }>
+    >
+  >(
+    `mutation ($input: ${inputType}!) {
+      ${mutation}(input: $input) { invocation { id triggerName status } userErrors { field message } }
+    }`,
+    { input },
+  );
+  const payload = answer[mutation];
+  throwUserErrors(payload?.userErrors ?? []);
+  if (payload?.invocation == null) throw new ApiError('Herald answered without an invocation.');
+  return payload.invocation;
+}
+
+function describe({ id, triggerName, status }: Invocation): string {
+  return `→ ${paint('bold', plain(triggerName))}  ${paint(INVOCATION_STYLE[status], status)}  ${paint('dim', id)}`;
+}
