@@ -1,32 +1,20 @@
 /** The wiring, the only place that knows every room. `startApp(config)` is what main, tests and embedders call. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { openAccess } from './access.ts';
-import { createBulkRunner } from './actions/bulk-operations.ts';
-import { createMoves } from './actions/move-invocations.ts';
-import { createQueue } from './actions/queue-event.ts';
+import { startAnswering } from './answering.ts';
 import type { Config } from './config.ts';
 import { readAdminToken } from './data-dir.ts';
 import { within } from './deadline.ts';
 import type { DeliveryThread } from './delivery-thread.ts';
-import { describeEgress } from './domain/address.ts';
 import { StartupError } from './domain/errors.ts';
-import { createGraphiqlPage } from './graphql/graphiql.ts';
-import { createGraphql } from './graphql/yoga.ts';
-import { createConsole } from './http/console.ts';
-import type { Doors } from './http/routes.ts';
-import { type HttpServer, startServer } from './http/server.ts';
-import { createAwaitAnswer } from './http/synchronous.ts';
 import type { Log } from './log.ts';
 import { closeAll, type Opened, openPostgres, openSecrets } from './opening.ts';
 import { listenForAnnouncements } from './store/announcements.ts';
-import { type ChangeFeed, createChangeFeed } from './store/changes.ts';
-import { BATCH_SETTINGS, openClient, openDatabase, ping } from './store/database.ts';
+import { createChangeFeed } from './store/changes.ts';
+import { BATCH_SETTINGS, openClient, openDatabase } from './store/database.ts';
 import { describeError, isPassing, rootOf, sqlState } from './store/database-errors.ts';
-import { type Installation, readInstallation } from './store/installation.ts';
+import { readInstallation } from './store/installation.ts';
 import { migrate } from './store/migrate.ts';
-import type { SecretBox } from './store/secrets.ts';
 import { FOLD_INTERVAL_MS, foldTallies } from './store/stats-fold.ts';
-import { VERSION } from './version.ts';
 import { every } from './worker/chores.ts';
 
 export interface App {
@@ -135,7 +123,7 @@ async function start({ config, log, delivery, signal }: StartParts, opened: Open
 
   // The API opens first and closes last: a port that is taken stops nothing half-way, and health checks are answered
   // until the last attempt in flight has ended.
-  const { http, hangUp } = await startApi({
+  const { http, hangUp } = await startAnswering({
     config,
     log,
     opened,
@@ -173,79 +161,6 @@ async function start({ config, log, delivery, signal }: StartParts, opened: Open
       await hangUp();
       feed.close();
       await closeAll(opened, log);
-    },
-  };
-}
-
-interface ApiParts {
-  readonly config: Config;
-  readonly log: Log;
-  readonly opened: Opened;
-  readonly db: ReturnType<typeof openDatabase>;
-  readonly feed: ChangeFeed;
-  readonly secrets: SecretBox;
-  readonly installation: Installation;
-  readonly adminToken: string | null;
-  readonly listener: ReturnType<typeof openClient>;
-}
-
-interface Api {
-  readonly http: HttpServer;
-  /** Sends subscribers away. */
-  hangUp(): Promise<void>;
-}
-
-async function startApi(parts: ApiParts): Promise<Api> {
-  const { config, log, opened, db, feed, secrets, installation } = parts;
-  const { authenticate, admit, origins } = await openAccess(parts);
-  const queue = createQueue(db);
-  const bulk = createBulkRunner(db, log);
-  opened.push({ what: 'bulk operations', close: () => bulk.stop() });
-  const graphql = createGraphql({
-    db,
-    feed,
-    queue,
-    triggers: { db, secrets, egress: config.egress, moves: createMoves(db) },
-    bulk,
-    server: {
-      version: VERSION,
-      defaultSource: installation.source,
-      egressPolicy: describeEgress(config.egress),
-      retentionDays: config.retentionDays,
-    },
-    maxBodyBytes: config.maxBodyBytes,
-    log,
-  });
-  const doors: Doors = {
-    graphql: (req, res, caller) => graphql.handle(req, res, caller),
-    graphiql: createGraphiqlPage().handle,
-    console: createConsole(),
-    queue: { queue, awaitAnswer: createAwaitAnswer(db, feed), maxBodyBytes: config.maxBodyBytes },
-  };
-  const http = await startServer({
-    host: config.host,
-    port: config.port,
-    maxConnections: config.access.maxConnections,
-    authenticate,
-    origins,
-    doors: config.roles.has('api') ? doors : null,
-    checkDatabase: () => ping(db),
-    log,
-  });
-  opened.push({ what: 'HTTP server', close: () => http.close() });
-  if (!config.roles.has('api')) return { http, hangUp: async () => {} };
-  const sockets = graphql.attach({
-    server: http.server,
-    authenticate,
-    admit,
-    isOriginAllowed: (req) => origins.allows(req),
-  });
-  opened.push({ what: 'WebSockets', close: () => sockets.close() });
-  return {
-    http,
-    async hangUp() {
-      graphql.hangUp();
-      await sockets.close();
     },
   };
 }
