@@ -3,7 +3,7 @@
  * limits, which all processes keep together (store/turns.ts). Who may not stands in the trigger's line (lines.ts),
  * which costs no retry and leaves the invocation as it is.
  */
-import { createBatcher } from '../store/batch.ts';
+import { answering, createBatcher } from '../store/batch.ts';
 import type { Database } from '../store/database.ts';
 import { giveTurnsBack, takeTurns, type Waiter } from '../store/turns.ts';
 import { createLines, type LineKind } from './lines.ts';
@@ -42,10 +42,7 @@ export function createAdmission(db: Database, slots: number): Admission {
     ...limits,
   });
   const returns = createBatcher({
-    flush: async (batch: readonly Waiter[]) => {
-      await giveTurnsBack(db, batch);
-      return batch;
-    },
+    flush: answering((batch: readonly Waiter[]) => giveTurnsBack(db, batch)),
     concurrency: 1,
     ...limits,
   });

@@ -8,7 +8,7 @@ import { AppError } from '../domain/errors.ts';
 import { FINAL_STATES } from '../domain/invocation.ts';
 import { type Decision, decide } from '../domain/retry.ts';
 import type { Log } from '../log.ts';
-import { createBatcher } from '../store/batch.ts';
+import { answering, createBatcher } from '../store/batch.ts';
 import { type Database, inTransaction } from '../store/database.ts';
 import { describeError } from '../store/database-errors.ts';
 import { type Delivery, loadDeliveries } from '../store/invocations.ts';
@@ -23,6 +23,7 @@ import { maskSecrets } from './mask-secrets.ts';
 import { createMoves } from './move-invocations.ts';
 import { createOffering } from './offering.ts';
 import { holdTrigger } from './pause-trigger.ts';
+import { createShortages } from './shortages.ts';
 import { createTriggerCache, type DeliveryTrigger } from './trigger-cache.ts';
 import { audit } from './write-trigger.ts';
 
@@ -64,6 +65,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
   const limits = { maxSize: MAX_BATCH, concurrency: 2, gatherMs: GATHER_MS, maxWaiting: 100_000 };
   const loads = createBatcher({ flush: (ids: readonly string[]) => loadDeliveries(db, ids), ...limits });
   const moves = createMoves(db);
+  const shortages = createShortages(db, log);
   const admission = createAdmission(db, concurrency);
   const results = createOffering();
   const starts = createBatcher({
@@ -97,7 +99,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
     attempt: AttemptRequest,
     sending: Promise<Outcome>,
   ): Promise<Outcome> {
-    let shown: Promise<unknown> = Promise.resolve();
+    let shown: Promise<unknown> | null = null;
     const timer = setTimeout(() => {
       const { id: invocationId, attemptCount: attemptsBefore } = delivery;
       const start = { invocationId, attemptsBefore, elapsedMs: SHOW_AFTER_MS, attempt };
@@ -109,9 +111,12 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
     }, SHOW_AFTER_MS);
     const outcome = await sending;
     clearTimeout(timer);
+    if (shown === null) return outcome;
     // The end is recorded after the beginning, or it would be taken for another process' attempt.
     await shown;
-    return outcome;
+    // What was shown has to end, whosever fault it was.
+    const { shortage: _, ...recorded } = outcome;
+    return recorded;
   }
 
   /** What cannot be stored as it is (a bug of ours) must not make us call the receiver for ever. */
@@ -149,6 +154,10 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       .finally(() => admission.leave(candidate, performance.now() - enteredAt));
     if (made === null) return 'RETRY';
     const { sent, outcome } = made;
+    if (outcome.shortage) {
+      await shortages.postpone(invocationId, outcome.errorMessage);
+      return 'DONE';
+    }
     const attempt = delivery.attemptCount + 1;
     const decision = decide({
       outcome,
@@ -173,14 +182,6 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       moves.start(triggerId);
     }
     return toResult(settled);
-  };
-}
-
-/** For a flush that answers nothing: each item is its own answer. */
-function answering<Item>(flush: (batch: readonly Item[]) => Promise<void>) {
-  return async (batch: readonly Item[]): Promise<readonly Item[]> => {
-    await flush(batch);
-    return batch;
   };
 }
 

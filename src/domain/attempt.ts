@@ -78,6 +78,8 @@ export interface Outcome {
   /** Null when no status line was received. */
   readonly response: ReceivedResponse | null;
   readonly timings: Timings;
+  /** Nothing was sent, as this machine lacked the means, e.g. file descriptors: no fault of the receiver's. */
+  readonly shortage?: true;
 }
 
 /** Kept of each response body, in bytes: enough to read an error page's reason, small enough to keep always. */

@@ -133,3 +133,11 @@ export function createBatcher<Item, Answer>(options: BatchOptions<Item, Answer>)
 function isOneItemsFault(error: unknown): boolean {
   return /^(?:22|23|54|55P03)/.test(sqlState(error) ?? '');
 }
+
+/** For a flush that answers nothing: each item is its own answer. */
+export function answering<Item>(flush: (batch: readonly Item[]) => Promise<void>) {
+  return async (batch: readonly Item[]): Promise<readonly Item[]> => {
+    await flush(batch);
+    return batch;
+  };
+}

@@ -6,6 +6,8 @@ import type { Database } from './database.ts';
 export interface Postponement {
   readonly invocationId: string;
   readonly delayMs: number;
+  /** Whether it has yet to use the turn that it was given in its trigger's line, if it was. */
+  readonly keepsTurn: boolean;
 }
 
 /**
@@ -16,14 +18,16 @@ export async function postponeJobs(db: Database, batch: readonly Postponement[])
   await db.execute(sql`
     with given as materialized (
       select * from json_to_recordset(${JSON.stringify(batch)}::json)
-        as g("invocationId" uuid, "delayMs" double precision)
+        as g("invocationId" uuid, "delayMs" double precision, "keepsTurn" boolean)
     ),
     planned as materialized (
       select i.id, clock_timestamp() + g."delayMs" * interval '1 millisecond' as run_at,
           greatest(i.max_attempts - i.attempt_count, 1) as jobs_left,
           -- Where it was lost with dead processes, it keeps that count (rescue.ts).
           coalesce(
-            (select (j.payload::jsonb - 'begun')::json from graphile_worker._private_jobs j where j.key = i.id::text),
+            (
+              select (j.payload::jsonb - case when g."keepsTurn" then '{begun}' else '{begun,turn}' end::text[])::json
+                from graphile_worker._private_jobs j where j.key = i.id::text),
             json_build_object('invocation', i.id)) as payload
         from given g
         join herald.invocations i on i.id = g."invocationId"

@@ -8,7 +8,7 @@ import type {
   WebhookRequest,
 } from '../domain/attempt.ts';
 import { BodyHead } from './body.ts';
-import { classifyError, classifyStatus } from './classify.ts';
+import { classifyError, classifyStatus, isShortage } from './classify.ts';
 import type { Phase, Target } from './connect.ts';
 import { flattenHeaders, type ReceivedHeaders, readHeaders } from './headers.ts';
 import type { Lane, Lanes, LaneUser } from './lanes.ts';
@@ -98,7 +98,7 @@ export class Attempt implements LaneUser, Dispatcher.DispatchHandler {
     const { code, message } = classifyError(error);
     if (this.#status !== 0) this.#answered('cut');
     else if (code === 'CONNECTION_RESET' && this.#isStale()) this.#retry();
-    else this.#end(code, message, null);
+    else this.#end(code, message, null, isShortage(error));
   }
 
   /** The deadline, or the end of the body's grace. */
@@ -152,10 +152,12 @@ export class Attempt implements LaneUser, Dispatcher.DispatchHandler {
     errorCode: AttemptErrorCode | null,
     errorMessage: string | null,
     response: ReceivedResponse | null,
+    shortage = false,
   ): void {
     this.#ended = true;
     clearTimeout(this.#timer);
-    this.#resolve({ errorCode, errorMessage, response, timings: this.#timings() });
+    const outcome = { errorCode, errorMessage, response, timings: this.#timings() };
+    this.#resolve(shortage ? { ...outcome, shortage } : outcome);
     const lane = this.#lane;
     this.#lane = null;
     if (lane === null) this.#lanes.leave(this.#target, this);

@@ -37,6 +37,13 @@ export function classifyError(error: unknown): { code: AttemptErrorCode; message
   return { code: 'NETWORK', message };
 }
 
+/** Whether no connection could be made because this process or machine has run out of something. */
+export function isShortage(error: unknown): boolean {
+  return SHORTAGES.has(codeOf(firstOf(error)));
+}
+
+const SHORTAGES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+
 /** An error during the TLS handshake: a reset stays a reset, everything else is about certificates and protocols. */
 export function classifyHandshake(error: unknown): AttemptFailure {
   const { code, message } = classifyError(error);

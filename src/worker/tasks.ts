@@ -69,7 +69,7 @@ export function createTasks({ deliver, db, suspects }: TaskOptions, hands: Hands
     if (lost < SUSPECT_AFTER_LOSSES) return attempt();
     const delayMs = suspects.delayMs();
     if (delayMs !== null) {
-      await postponeJobs(db, [{ invocationId, delayMs }]);
+      await postponeJobs(db, [{ invocationId, delayMs, keepsTurn: true }]);
       return 'DONE';
     }
     return suspects.run(async () => {

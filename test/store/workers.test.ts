@@ -288,7 +288,7 @@ describe('rescueJobs', () => {
     expect(await sql`select from herald.attempts`).toHaveLength(0);
     await lock('pool-old-mark');
     await markBegun(db, 'pool-old-mark', (await jobOf(invocationId))?.id);
-    await postponeJobs(db, [{ invocationId, delayMs: 0 }]);
+    await postponeJobs(db, [{ invocationId, delayMs: 0, keepsTurn: true }]);
     expect((await jobOf(invocationId))?.payload).toEqual({ invocation: invocationId, lost: 2 });
     await life.end();
   });

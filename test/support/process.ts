@@ -15,9 +15,14 @@ export interface HeraldProcess extends AsyncDisposable {
 
 const LAUNCHER = fileURLToPath(new URL('../../src/launch.mjs', import.meta.url));
 
-/** `launcher`: that of another release. */
-export function spawnHerald(env: Readonly<Record<string, string>>, launcher = LAUNCHER): HeraldProcess {
-  const child = spawn(process.execPath, [launcher], {
+/** `launcher`: that of another release. `maxFiles`: how many file descriptors it may have. */
+export function spawnHerald(
+  env: Readonly<Record<string, string>>,
+  launcher = LAUNCHER,
+  maxFiles?: number,
+): HeraldProcess {
+  const limit = maxFiles === undefined ? '' : `ulimit -n ${maxFiles}; `;
+  const child = spawn('sh', ['-c', `${limit}exec "$0" "$1"`, process.execPath, launcher], {
     // Nothing of this process' environment but what finds programs: a developer's own settings must not decide.
     env: { PATH: process.env.PATH, HOME: process.env.HOME, PORT: '0', LOG_LEVEL: 'warn', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
