@@ -1,6 +1,6 @@
 /** The wiring of the API: who may call, what answers, and where; without the role, what tells whether it is well. */
 import { openAccess } from './access.ts';
-import { createBulkRunner } from './actions/bulk-operations.ts';
+import { createBulkRunner } from './actions/bulk-runner.ts';
 import { createMoves } from './actions/move-invocations.ts';
 import { createQueue } from './actions/queue-event.ts';
 import type { Config } from './config.ts';

@@ -1,5 +1,5 @@
 /** The wiring of a worker, in whichever thread: what delivers, and all that it opens for itself. */
-import { createBulkRunner } from './actions/bulk-operations.ts';
+import { createBulkRunner } from './actions/bulk-runner.ts';
 import { createDeliver } from './actions/deliver-invocation.ts';
 import type { Config } from './config.ts';
 import { within } from './deadline.ts';

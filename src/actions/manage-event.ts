@@ -52,7 +52,13 @@ export async function rescheduleEvent(
     const { event, invocations, isTaken } = locked;
     if (invocations.every(({ status }) => FINAL_STATES.includes(status))) return fail(nothingLeft(locked));
     if (isTaken || invocations.some(({ attemptCount }) => attemptCount > 0)) {
-      return fail(problem('id', 'WRONG_STATE', 'its first attempt has begun; it cannot be moved any more'));
+      return fail(
+        problem(
+          'id',
+          'WRONG_STATE',
+          'its first attempt has begun, or is about to; it cannot be moved any more',
+        ),
+      );
     }
     await audit(tx, actor, 'EVENT_RESCHEDULED', event, ['dueAt']);
     return succeed(await moveEvent(tx, id, due));

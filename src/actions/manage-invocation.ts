@@ -85,6 +85,7 @@ function refuseRetry({ invocation, trigger, event }: LockedInvocation): Problem 
     return wrong(`its trigger ${JSON.stringify(trigger.name)} is paused; resume it first`);
   }
   if (status === 'RUNNING') return wrong('an attempt is in flight; wait for its end');
+  if (status === 'HELD') return wrong('its trigger is being resumed, and it goes by itself');
   if (TRANSITIONS[status].RENEW === null) {
     return wrong(`expected an unfinished or FAILED invocation, this one is ${status}`);
   }

@@ -4,8 +4,7 @@
  * attempts were in flight.
  */
 import { setTimeout as pause } from 'node:timers/promises';
-import { AppError } from '../domain/errors.ts';
-import { translateDatabaseError } from '../store/database-errors.ts';
+import { isAway } from '../store/database-errors.ts';
 
 export interface Offering {
   /** Offers until it is taken. Errors: what would not change by waiting; the last one after KEEP_MS. */
@@ -54,9 +53,4 @@ export function createOffering(): Offering {
     stuck: () => refused > 0,
     nextTry: () => pause(MAX_DELAY_MS / 4),
   };
-}
-
-function isAway(error: unknown): boolean {
-  const translated = translateDatabaseError(error);
-  return translated instanceof AppError && translated.code === 'UNAVAILABLE';
 }

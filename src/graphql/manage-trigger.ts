@@ -90,7 +90,6 @@ builder.mutationFields((t) => ({
   }),
 }));
 
-/** Changes are written down as the caller's. */
 /** Changes triggers on the caller's behalf. */
 export function writer({ services, caller }: GraphqlContext): TriggerWriter {
   return { ...services.triggers, actor: caller };

@@ -1,6 +1,6 @@
 /** What the GraphQL door needs from the house; `app.ts` hands it over. */
 
-import type { BulkRunner } from '../actions/bulk-operations.ts';
+import type { BulkRunner } from '../actions/bulk-runner.ts';
 import type { Queue } from '../actions/queue-event.ts';
 import type { TriggerDeps } from '../actions/write-trigger.ts';
 import type { ChangeFeed } from '../store/changes.ts';

@@ -5,7 +5,7 @@
 import { and, eq, getTableColumns, gt, lte, type SQL, sql } from 'drizzle-orm';
 import type { BulkOperationKind } from '../domain/bulk-operation.ts';
 import { FINAL_STATES, MAX_ATTEMPTS } from '../domain/invocation.ts';
-import { idArray, wordList } from './arrays.ts';
+import { arrayOf, idArray, wordList } from './arrays.ts';
 import { type Database, type Executor, inTransaction, type Transaction } from './database.ts';
 import { type EventFilter, eventCondition } from './events.ts';
 import { cancel, readByIndex, renew } from './invocation-moves.ts';
@@ -50,8 +50,13 @@ export async function findBulkOperation(db: Executor, id: string): Promise<BulkO
   return row ?? null;
 }
 
-export async function countRunning(db: Executor): Promise<number> {
-  return db.$count(bulkOperations, eq(bulkOperations.status, 'RUNNING'));
+/** How many are at work of callers that see `projects`; nobody begins another one until the transaction ends. */
+export async function lockRunning(tx: Transaction, projects: readonly string[] | null): Promise<number> {
+  await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('herald bulk operations', 0))`);
+  const [row] = await tx.execute<{ count: number }>(sql`
+    select count(*)::int as count from herald.bulk_operations o
+      where o.status = 'RUNNING' and o.projects is not distinct from ${sql.param(projects && arrayOf(projects, (name) => name))}::text[]`);
+  return row?.count ?? 0;
 }
 
 /** Operations whose next rows could have been done `seconds` ago: whoever worked on them is gone. */
@@ -68,12 +73,18 @@ export async function findAbandoned(db: Executor, seconds: number): Promise<read
   return rows.map(({ id }) => id);
 }
 
-/** Counts what matches, where that has not been done. It may take as long as a statement may. */
+/** How long counting may take; what takes longer is not counted. */
+const COUNT_TIMEOUT = '10s';
+
+/** Counts what matches, where that has not been done. Errors: 57014 where there is too much to count. */
 export async function countMatched(db: Database, id: string): Promise<void> {
   const operation = await findBulkOperation(db, id);
   if (operation === null || operation.matched !== null || operation.status !== 'RUNNING') return;
   const { table, condition } = rowsOf(operation);
-  const matched = await db.$count(table, condition);
+  const matched = await inTransaction(db, async (tx) => {
+    await tx.execute(sql`select set_config('statement_timeout', ${COUNT_TIMEOUT}, true)`);
+    return tx.$count(table, condition);
+  });
   await db
     .update(bulkOperations)
     .set({
@@ -83,15 +94,28 @@ export async function countMatched(db: Database, id: string): Promise<void> {
     .where(eq(bulkOperations.id, id));
 }
 
-/** What came of one chunk. EARLY: its time has not come, as somebody else did the last one. */
-export type ChunkEnd = 'MORE' | 'DONE' | 'EARLY' | 'NOT_OURS';
+/** What came of one chunk. EARLY: its time has not come, as somebody else did the last one. LOCKED: others have its rows. */
+export type ChunkEnd = 'MORE' | 'DONE' | 'EARLY' | 'LOCKED' | 'NOT_OURS';
 
-/** Does the next `size` rows. Retries are spread over the next `spanMs`. */
-export async function doChunk(
-  db: Database,
-  id: string,
-  { size, spanMs }: { readonly size: number; readonly spanMs: number },
-): Promise<ChunkEnd> {
+export interface ChunkSize {
+  /** Rows at most. */
+  readonly size: number;
+  /** Retries are spread over so many ms. */
+  readonly spanMs: number;
+}
+
+/** What a change did to some rows; those that are neither were not to be changed. */
+interface Changed {
+  /** How many rows it is done with. */
+  readonly done: number;
+  /** How many it has yet to do something to. */
+  readonly left: number;
+  /** Whether it did anything. */
+  readonly moved: boolean;
+}
+
+/** Does the next rows. */
+export async function doChunk(db: Database, id: string, { size, spanMs }: ChunkSize): Promise<ChunkEnd> {
   return inTransaction(db, async (tx) => {
     const [operation] = await tx
       .select({ ...getTableColumns(bulkOperations), isEarly: sql<boolean>`${bulkOperations.nextAt} > now()` })
@@ -108,18 +132,22 @@ export async function doChunk(
       .orderBy(table.id)
       .limit(size);
     const ids = rows.map((row) => row.id);
-    const changed = ids.length === 0 ? 0 : await CHANGES[operation.kind](tx, ids, spanMs);
-    const more = ids.length === size;
+    const nothing: Changed = { done: 0, left: 0, moved: false };
+    const { done, left, moved } =
+      ids.length === 0 ? nothing : await CHANGES[operation.kind](tx, ids, { size, spanMs });
+    const more = left > 0 || ids.length === size;
     await tx
       .update(bulkOperations)
       .set({
-        processed: sql`${bulkOperations.processed} + ${changed}`,
-        skipped: sql`${bulkOperations.skipped} + ${ids.length - changed}`,
-        doneTo: ids.at(-1) ?? operation.doneTo,
+        processed: sql`${bulkOperations.processed} + ${done}`,
+        skipped: sql`${bulkOperations.skipped} + ${ids.length - done - left}`,
         nextAt: sql`now() + ${spanMs}::float8 * interval '1 millisecond'`,
+        // What is left comes again; what is done does not match any more.
+        ...(left > 0 ? {} : { doneTo: ids.at(-1) ?? operation.doneTo }),
         ...(more ? {} : { status: 'COMPLETED' as const, finishedAt: sql`now()` }),
       })
       .where(eq(bulkOperations.id, id));
+    if (left > 0 && !moved) return 'LOCKED';
     return more ? 'MORE' : 'DONE';
   });
 }
@@ -166,16 +194,16 @@ function reviveDate(key: string, value: unknown): unknown {
   return (key === 'from' || key === 'to') && typeof value === 'string' ? new Date(value) : value;
 }
 
-/** What is done with a chunk's rows; each returns how many it changed. */
+/** What is done with a chunk's rows. */
 const CHANGES: Readonly<
-  Record<BulkOperationKind, (tx: Transaction, ids: readonly string[], spanMs: number) => Promise<number>>
+  Record<BulkOperationKind, (tx: Transaction, ids: readonly string[], size: ChunkSize) => Promise<Changed>>
 > = {
   RETRY_INVOCATIONS: retryFailed,
   CANCEL_EVENTS: cancelAll,
 };
 
 /** The same as `retryInvocation` for each, and locked in the same order. */
-async function retryFailed(tx: Transaction, ids: readonly string[], spanMs: number): Promise<number> {
+async function retryFailed(tx: Transaction, ids: readonly string[], { spanMs }: ChunkSize): Promise<Changed> {
   await readByIndex(tx);
   const given = sql`any(${sql.param(idArray(ids))}::uuid[])`;
   await lockParents(
@@ -188,7 +216,7 @@ async function retryFailed(tx: Transaction, ids: readonly string[], spanMs: numb
     sql`herald.events`,
     sql`select i.event_id from herald.invocations i where i.id = ${given}`,
   );
-  return renew(
+  const done = await renew(
     tx,
     sql`
       select
@@ -205,23 +233,31 @@ async function retryFailed(tx: Transaction, ids: readonly string[], spanMs: numb
             for update of i
         ) f`,
   );
+  return { done, left: 0, moved: done > 0 };
 }
 
 async function lockParents(tx: Transaction, table: SQL, ids: SQL): Promise<void> {
   await tx.execute(sql`select from ${table} p where p.id in (${ids}) order by p.id for share`);
 }
 
-/** The same as `cancelEvent` for each; returns how many events that ended. */
-async function cancelAll(tx: Transaction, ids: readonly string[]): Promise<number> {
+/**
+ * The same as `cancelEvent` for each, but for invocations whose rows others have: an attempt is just being recorded.
+ * They come again, and so do those beyond `size`, as an event may have any number of them.
+ */
+async function cancelAll(tx: Transaction, ids: readonly string[], { size }: ChunkSize): Promise<Changed> {
   await readByIndex(tx);
   const unfinished = sql`
     i.event_id = any(${sql.param(idArray(ids))}::uuid[]) and i.status not in (${FINAL_LIST})`;
-  const [row] = await tx.execute<{ count: number }>(sql`
-    select count(distinct l.event_id)::int as count
-      from (select i.event_id from herald.invocations i where ${unfinished} order by i.id for update) l`);
-  await cancel(
+  const cancelled = await cancel(
     tx,
-    sql`select i.id, i.status, i.next_attempt_at from herald.invocations i where ${unfinished} order by i.id`,
+    sql`
+      select i.id, i.status, i.next_attempt_at from herald.invocations i
+        where ${unfinished}
+        limit ${size}
+        for update skip locked`,
   );
-  return row?.count ?? 0;
+  const [row] = await tx.execute<{ left: number }>(sql`
+    select count(distinct i.event_id)::int as left from herald.invocations i where ${unfinished}`);
+  const left = row?.left ?? 0;
+  return { done: ids.length - left, left, moved: cancelled > 0 };
 }

@@ -84,3 +84,9 @@ export function translateDatabaseError(error: unknown): unknown {
   if (state === '22021') return new AppError('INVALID', 'expected text without U+0000', { cause: error });
   return error;
 }
+
+/** Whether the database is away, busy or full: nothing was stored, and the same may go well later. */
+export function isAway(error: unknown): boolean {
+  const translated = translateDatabaseError(error);
+  return translated instanceof AppError && translated.code === 'UNAVAILABLE';
+}

@@ -105,6 +105,7 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
         from held h
         join herald.invocations i on i.id = h.invocation_id
         where a.invocation_id = i.id and a.number = i.attempt_count and a.status = 'RUNNING' and i.finished_at is not null
+        returning i.id, i.trigger_id, i.status, a.number
     ),
     judged as materialized (
       select
@@ -138,24 +139,28 @@ export async function rescueJobs(db: Database, suspects: readonly Suspect[]): Pr
         where i.id = j.id
         returning i.id, i.status, i.next_attempt_at
     ),
-    recorded as (
-      insert into herald.changes (entries)
-      select string_agg(herald.invocation_change(
-            j.id,
-            case when j.status <> 'PENDING' then j.status
-              when j.next_attempt_at > now() then 'SCHEDULED' else 'QUEUED' end,
-            g.status, j.number), '')
+    ended_attempts as materialized (
+      select
+          j.id, j.trigger_id, j.number, g.status, j.number >= j.attempts_allowed as failed,
+          case when j.status <> 'PENDING' then j.status
+            when j.next_attempt_at > now() then 'SCHEDULED' else 'QUEUED' end as previous
         from judged j
         join given_back g on g.id = j.id
+      union all
+      select u.id, u.trigger_id, u.number, u.status, false, u.status from unrecorded u
+    ),
+    recorded as (
+      insert into herald.changes (entries)
+      select string_agg(herald.invocation_change(e.id, e.previous, e.status, e.number), '')
+        from ended_attempts e
         having count(*) > 0
     ),
     tallied as (
       insert into herald.tallies (trigger_id, attempts, attempts_failed, retries, failed)
       select
-          j.trigger_id, count(*), count(*), count(*) filter (where j.number > 1),
-          count(*) filter (where j.number >= j.attempts_allowed)
-        from judged j
-        group by j.trigger_id
+          e.trigger_id, count(*), count(*), count(*) filter (where e.number > 1), count(*) filter (where e.failed)
+        from ended_attempts e
+        group by e.trigger_id
     ),
     freed as (
       update graphile_worker._private_jobs j

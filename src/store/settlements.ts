@@ -1,7 +1,7 @@
 /** What comes of deliveries, recorded in batches: the attempt, the state it leads to, the next job, the announcement. */
 import { formatHeaders, type Header, type Outcome } from '../domain/attempt.ts';
 import type { ContentMode, SpecVersion } from '../domain/envelope.ts';
-import { type AttemptCause, FINAL_STATES } from '../domain/invocation.ts';
+import { type AttemptCause, type FailureReason, FINAL_STATES } from '../domain/invocation.ts';
 import type { Decision } from '../domain/retry.ts';
 import { arrayOf, wordList } from './arrays.ts';
 import type { Executor } from './database.ts';
@@ -110,6 +110,8 @@ const COLUMNS: readonly Column[] = [
 const responseOf = ({ attempt }: Settlement) => attempt?.outcome.response;
 
 const FINAL_LIST = wordList(FINAL_STATES);
+/** Reasons to give up where no attempt is left (`decide`). */
+const WHEN_USED_UP: readonly FailureReason[] = ['RETRIES_EXHAUSTED', 'BLOCKED'];
 
 /** Planning it takes as long as recording twenty attempts. */
 const SETTLE = `
@@ -125,6 +127,9 @@ const SETTLE = `
           case
             when i.status in (${FINAL_LIST}) then i.status
             when g.change = 'SUCCEED' then 'SUCCEEDED'
+            -- It may have been given more attempts since the delivery was loaded.
+            when g.change = 'GIVE_UP' and g.reason in (${wordList(WHEN_USED_UP)}) and g.before + 1 < i.max_attempts
+              then case when t.status = 'PAUSED' then 'HELD' else 'RETRYING' end
             when g.change = 'GIVE_UP' then 'FAILED'
             -- The trigger's retries may have been lowered since the delivery was loaded.
             when g.change = 'RETRY' and g.before + 1 >= i.max_attempts then 'FAILED'
@@ -152,7 +157,8 @@ const SETTLE = `
     -- planner does not know how many rows they have.
     judged as materialized (
       select f.*, case
-            when f.status in ('PENDING', 'RETRYING') then f.moment + coalesce(f.delay, 0) * interval '1 second'
+            when f.status in ('PENDING', 'RETRYING') then f.moment + interval '1 second' * coalesce(
+              f.delay, case f.change when 'GIVE_UP' then exp(least(f.before + 1, 10)) else 0 end)
           end as next_attempt_at
         from found f
     ),

@@ -4,6 +4,7 @@
  * row, so a crash loses nothing: PAUSED with waiting ones, ACTIVE with held ones, deleted with unfinished ones.
  */
 import { type SQL, sql } from 'drizzle-orm';
+import { MAX_ATTEMPTS } from '../domain/invocation.ts';
 import type { Executor, Transaction } from './database.ts';
 import { type Chunk, cancel, move, readByIndex } from './invocation-moves.ts';
 
@@ -154,7 +155,7 @@ export async function changeMaxAttempts(tx: Transaction, triggerId: string): Pro
     ),
     changed as (
       update herald.invocations i
-        set max_attempts = greatest(i.max_attempts + c.difference, i.attempt_count + 1)
+        set max_attempts = greatest(least(i.max_attempts + c.difference, ${MAX_ATTEMPTS}), i.attempt_count + 1)
         from change c, reached r
         where i.id = r.id and i.status not in ('SUCCEEDED', 'FAILED', 'CANCELLED')
     ),

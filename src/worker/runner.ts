@@ -1,6 +1,6 @@
 /** Keeps the queue running: starts it again where it stops, keeps its heart beating, takes over from the dead. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { BulkRunner } from '../actions/bulk-operations.ts';
+import type { BulkRunner } from '../actions/bulk-runner.ts';
 import type { Deliver } from '../actions/deliver-invocation.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from '../store/announcements.ts';
@@ -194,7 +194,6 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     const { adopted, cursor } = await adoptStrays(db, strayCursor);
     strayCursor = cursor;
     const released = await releaseStrays(db);
-    await options.bulk.adopt();
     if (adopted + released > 0) log('warn', 'found invocations astray', { adopted, released });
   }
 
@@ -214,6 +213,7 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     every(CHECK_INTERVAL_MS, log, check),
     every(RECLAIM_INTERVAL_MS, log, reclaim),
     every(STRAYS_INTERVAL_MS, log, findStrays),
+    every(STRAYS_INTERVAL_MS, log, () => options.bulk.adopt()),
     every(PRUNE_INTERVAL_MS, log, () => prune(db, options.retentionDays)),
     every(FOLD_INTERVAL_MS, log, () => foldTallies(db)),
     every(

@@ -233,7 +233,7 @@ describe('cancelling', () => {
   });
 
   test('one invocation of two leaves the other', async () => {
-    const { type, event } = await fire();
+    const { type } = await fire();
     await createTrigger(app, { type, url: `${receiver.url}/${type}` });
     const two = await queueEvent(app, { type, delay: HOUR });
     const [one, other] = await invocationsOf(two.id);
@@ -246,7 +246,6 @@ describe('cancelling', () => {
       [other?.id, 'SCHEDULED'],
     ]);
     expect(await change('cancelEvent', { id: two.id })).toMatchObject({ cancelledCount: 1 });
-    await reached(event, 'FAILED').catch(() => {});
   });
 
   test('what is held, between attempts or in flight ends too; the attempt in flight is recorded', async () => {

@@ -89,7 +89,12 @@ test(`cancelled, moved, retried and paused at every moment: one winner each (FAU
     }
     const id = what.endsWith('Event') ? event : invocation;
     const delay = random.between(0, 1.5);
-    const more = what === 'rescheduleEvent' ? { delay } : {};
+    const more =
+      what === 'rescheduleEvent'
+        ? { delay }
+        : what === 'retryInvocation'
+          ? { resetRetries: random.next() < 0.5 }
+          : {};
     // Before the answer: its attempt may begin before we hear of it.
     if (what === 'retryInvocation') retried.add(invocation);
     const { userErrors } = await change(what, { id, ...more });
@@ -111,10 +116,18 @@ test(`cancelled, moved, retried and paused at every moment: one winner each (FAU
   await drained(sql, 45_000);
 
   const rows = await sql<
-    { id: string; status: string; attempts: number; succeeded: number; due: number; first: number | null }[]
+    {
+      id: string;
+      status: string;
+      allowed: number;
+      attempts: number;
+      succeeded: number;
+      due: number;
+      first: number | null;
+    }[]
   >`
     select
-        i.id, i.status, count(a.*)::int as attempts, count(*) filter (where a.status = 'SUCCEEDED')::int as succeeded,
+        i.id, i.status, i.max_attempts as allowed, count(a.*)::int as attempts, count(*) filter (where a.status = 'SUCCEEDED')::int as succeeded,
         extract(epoch from e.due_at)::float8 * 1000 as due, extract(epoch from min(a.started_at))::float8 * 1000 as first
       from herald.invocations i
       join herald.events e on e.id = i.event_id
@@ -122,12 +135,15 @@ test(`cancelled, moved, retried and paused at every moment: one winner each (FAU
       group by i.id, e.id`;
   expect(rows).toHaveLength(EVENTS);
   const requests = Map.groupBy(receiver.deliveries, ({ headers }) => String(headers['webhook-id']));
-  for (const { id, status, attempts, succeeded, due, first } of rows) {
+  for (const { id, status, attempts, allowed, succeeded, due, first } of rows) {
     const arrived = requests.get(id) ?? [];
     expect(arrived.length, `requests of ${id}, ${status}`).toBe(attempts);
     expect(status === 'CANCELLED', `${id} was cancelled`).toBe(cancelledAt.has(id));
     if (status === 'SUCCEEDED') expect(succeeded, `successes of ${id}`).toBe(1);
-    if (status === 'FAILED') expect(succeeded, `successes of ${id}`).toBe(0);
+    if (status === 'FAILED') {
+      expect(succeeded, `successes of ${id}`).toBe(0);
+      expect(attempts, `attempts of ${id}, which failed`).toBe(allowed);
+    }
     const last = arrived.at(-1)?.at ?? 0;
     const cancelled = cancelledAt.get(id) ?? Number.POSITIVE_INFINITY;
     expect(last, `last request of ${id}, which was cancelled`).toBeLessThan(cancelled + BEGINNING_MS);

@@ -1,6 +1,6 @@
 /** Jobs over many rows: which rows, how fast, by whom, and that nothing is done twice or left undone. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createBulkRunner } from '../../src/actions/bulk-operations.ts';
+import { createBulkRunner } from '../../src/actions/bulk-runner.ts';
 import { MAX_RUNNING_OPERATIONS } from '../../src/domain/bulk-operation.ts';
 import type { Caller } from '../../src/domain/caller.ts';
 import { until } from '../support/until.ts';

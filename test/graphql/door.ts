@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type postgres from 'postgres';
-import { createBulkRunner } from '../../src/actions/bulk-operations.ts';
+import { createBulkRunner } from '../../src/actions/bulk-runner.ts';
 import { createMoves } from '../../src/actions/move-invocations.ts';
 import { createQueue } from '../../src/actions/queue-event.ts';
 import { ALL_PROJECTS_ADMIN, type Caller } from '../../src/domain/caller.ts';
