@@ -17,8 +17,10 @@ interface Invocation {
   readonly status: InvocationStatus;
 }
 
-/** Those of an event that `retry` is about: a delivery that has never been tried needs no retry. */
-const TO_RETRY: readonly InvocationStatus[] = ['FAILED', 'RETRYING'];
+interface Page {
+  readonly nodes: readonly { readonly id: string }[];
+  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
+}
 
 export const retryCommand: Command = {
   options: {
@@ -37,20 +39,45 @@ export const retryCommand: Command = {
   async run(call) {
     const output = createOutput(call);
     const connection = await connect(call);
-    const id = String(call.words[0]);
+    const id = String(call.words[0]).toLowerCase();
     const event = await findEvent(connection, id);
-    const asked = event.invocations.nodes.filter((one) =>
-      id === event.id ? TO_RETRY.includes(one.status) : one.id === id,
-    );
+    const asked = id === event.id ? await toRetry(connection, id) : [id];
     if (asked.length === 0) throw new ApiError('No invocation of this event has failed or is being retried.');
+    let refused = 0;
     for (const one of asked) {
-      const input = { id: one.id, resetRetries: isGiven(call.options, 'reset-retries') };
-      const retried = await changeInvocation(connection, 'retryInvocation', input);
-      await output.show(retried, () => describe(retried));
+      const input = { id: one, resetRetries: isGiven(call.options, 'reset-retries') };
+      try {
+        const retried = await changeInvocation(connection, 'retryInvocation', input);
+        await output.show(retried, () => describe(retried));
+      } catch (error) {
+        // The others may be retried nevertheless.
+        if (!(error instanceof ApiError) || asked.length === 1) throw error;
+        refused++;
+        call.notice(`${one}: ${error.message}`);
+      }
     }
-    return 0;
+    return refused === 0 ? 0 : 1;
   },
 };
+
+/** Ids of the event's invocations that have failed or are being retried. */
+async function toRetry(connection: Connection, id: string): Promise<readonly string[]> {
+  const ids: string[] = [];
+  for (let after: string | null = null; ; ) {
+    const answer: { event: { invocations: Page } } = await connection.ask(
+      `query ($id: ID!, $after: String) { event(id: $id) {
+        invocations(filter: { status: [FAILED, RETRYING] }, first: 100, after: $after) {
+          nodes { id } pageInfo { hasNextPage endCursor }
+        }
+      } }`,
+      { id, after },
+    );
+    const { nodes, pageInfo } = answer.event.invocations;
+    ids.push(...nodes.map((node) => node.id));
+    if (!pageInfo.hasNextPage) return ids;
+    after = pageInfo.endCursor;
+  }
+}
 
 export const cancelCommand: Command = {
   options: COMMON_OPTIONS,
@@ -62,7 +89,7 @@ export const cancelCommand: Command = {
   async run(call) {
     const output = createOutput(call);
     const connection = await connect(call);
-    const id = String(call.words[0]);
+    const id = String(call.words[0]).toLowerCase();
     const event = await findEvent(connection, id);
     if (id !== event.id) {
       const cancelled = await changeInvocation(connection, 'cancelInvocation', { id });
