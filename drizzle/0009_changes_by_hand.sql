@@ -18,4 +18,5 @@ CREATE TABLE "herald"."bulk_operations" (
 );
 --> statement-breakpoint
 ALTER TABLE "herald"."invocations" ADD COLUMN "manual_attempt" smallint;--> statement-breakpoint
+ALTER TABLE "herald"."invocations" ADD COLUMN "attempts_before_reset" smallint DEFAULT 0 NOT NULL;--> statement-breakpoint
 CREATE INDEX "bulk_operations_running" ON "herald"."bulk_operations" USING btree ("id") WHERE "herald"."bulk_operations"."status" = 'RUNNING';

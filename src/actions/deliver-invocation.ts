@@ -163,6 +163,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       outcome,
       attempt,
       maxAttempts: delivery.maxAttempts,
+      attemptsBeforeReset: delivery.attemptsBeforeReset,
       retrySchedule: trigger.retrySchedule,
       jobAttempts: job.attempts,
       jobMaxAttempts: job.maxAttempts,

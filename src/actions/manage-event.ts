@@ -12,6 +12,7 @@ import {
   type DueTime,
   type LockedEvent,
   lockEvent,
+  lockTriggersOf,
   moveEvent,
 } from '../store/manual-changes.ts';
 import type { ManualWriter } from './manage-invocation.ts';
@@ -47,6 +48,7 @@ export async function rescheduleEvent(
   const problems = checkDue(due, new Date());
   if (problems.length > 0) return fail(...problems);
   return writing(db, async (tx) => {
+    await lockTriggersOf(tx, id);
     const locked = await lockEvent(tx, id);
     if (locked === null) return fail(noEvent(id));
     const { event, invocations, isTaken } = locked;

@@ -7,11 +7,11 @@ import { recordAudit } from '../store/audit.ts';
 import type { Database, Transaction } from '../store/database.ts';
 import { findInvocations, type InvocationRow } from '../store/invocations.ts';
 import {
-  allowAttempts,
   attemptNow,
   cancelInvocation as cancelRow,
   type LockedInvocation,
   lockInvocation,
+  resetRetries,
 } from '../store/manual-changes.ts';
 import { writing } from './writing.ts';
 
@@ -33,28 +33,27 @@ export interface Retry {
  */
 export async function retryInvocation(
   { db, actor }: ManualWriter,
-  { id, resetRetries }: Retry,
+  { id, resetRetries: asked }: Retry,
 ): Promise<Result<InvocationRow>> {
   return writing(db, async (tx) => {
     const locked = await lockInvocation(tx, id);
     if (locked === null) return fail(noInvocation(id));
     const refusal = refuseRetry(locked);
     if (refusal !== null) return fail(refusal);
-    const { maxAttempts } = locked.invocation;
-    const allowed = attemptsAllowed(locked, resetRetries);
-    if (locked.isDue && allowed === maxAttempts) return succeed(locked.invocation);
-    await audit(tx, actor, 'INVOCATION_RETRIED', locked);
-    if (locked.isDue) await allowAttempts(tx, id, allowed);
-    else await attemptNow(tx, id, allowed);
+    const allowed = attemptsAllowed(locked, asked);
+    if (locked.isDue && !asked) return succeed(locked.invocation);
+    await audit(tx, actor, 'INVOCATION_RETRIED', locked, asked ? ['resetRetries'] : []);
+    if (!locked.isDue) await attemptNow(tx, id, allowed);
+    if (asked) await resetRetries(tx, id, allowed);
     return succeed(await read(tx, id));
   });
 }
 
 /** How many attempts it may have in all. One that failed gets one, whatever was left when it was given up. */
-function attemptsAllowed({ invocation, trigger }: LockedInvocation, resetRetries: boolean): number {
+function attemptsAllowed({ invocation, trigger }: LockedInvocation, reset: boolean): number {
   const { status, attemptCount, maxAttempts } = invocation;
   const next = attemptCount + 1;
-  const fresh = resetRetries ? next + trigger.retries : next;
+  const fresh = reset ? next + trigger.retries : next;
   return Math.min(status === 'FAILED' ? fresh : Math.max(fresh, maxAttempts), MAX_ATTEMPTS);
 }
 
@@ -98,9 +97,14 @@ function refuseRetry({ invocation, trigger, event }: LockedInvocation): Problem 
   return null;
 }
 
-function audit(tx: Transaction, actor: Actor, action: AuditAction, locked: LockedInvocation): Promise<void> {
-  const { id, triggerName: name } = locked.invocation;
-  return recordAudit(tx, actor, { action, project: locked.event.project, id, name });
+function audit(
+  tx: Transaction,
+  actor: Actor,
+  action: AuditAction,
+  { invocation: { id, triggerName: name }, event: { project } }: LockedInvocation,
+  changes: readonly string[] = [],
+): Promise<void> {
+  return recordAudit(tx, actor, { action, project, id, name, changes });
 }
 
 async function read(tx: Transaction, id: string): Promise<InvocationRow> {

@@ -14,6 +14,8 @@ export interface RetrySituation {
   /** Number of this attempt, 1 for the first. */
   readonly attempt: number;
   readonly maxAttempts: number;
+  /** Attempts that were made before its retries were given back. */
+  readonly attemptsBeforeReset: number;
   /** Delays before each retry in seconds, the last one repeating; null for the queue's back-off. */
   readonly retrySchedule: readonly number[] | null;
   /** How often the queue has locked the job, and how often it will; they run ahead of ours after a fault. */
@@ -39,16 +41,18 @@ export function decide(situation: RetrySituation): Decision {
   if (outcome.errorCode === 'INVALID_REQUEST') return { kind: 'GIVE_UP', reason: 'INVALID_REQUEST' };
   if (attempt >= maxAttempts) return { kind: 'GIVE_UP', reason: finalReason(outcome.errorCode) };
 
-  const scheduled = retrySchedule?.[Math.min(attempt, retrySchedule.length) - 1];
+  const tries = attempt - situation.attemptsBeforeReset;
+  const scheduled = retrySchedule?.[Math.min(tries, retrySchedule.length) - 1];
   const asked = retryAfterSeconds(outcome, situation.now);
   // Once the queue's own count has run ahead (an internal fault cost it one), its last retry would be one too
   // few; one that stood in line counts from 1 again, and its back-off would be too short: such are planned anew.
-  const { jobAttempts, jobMaxAttempts } = situation;
-  const queueCountsRight = jobAttempts >= attempt && jobAttempts < jobMaxAttempts;
+  const { jobAttempts, jobMaxAttempts, attemptsBeforeReset } = situation;
+  const countsAlike = attemptsBeforeReset === 0 ? jobAttempts >= tries : jobAttempts === tries;
+  const queueCountsRight = countsAlike && jobAttempts < jobMaxAttempts;
   if (scheduled === undefined && asked === null && queueCountsRight) {
     return { kind: 'RETRY', by: 'QUEUE', delaySeconds: backOffSeconds(jobAttempts) };
   }
-  const delaySeconds = Math.max(scheduled ?? backOffSeconds(attempt), asked ?? 0);
+  const delaySeconds = Math.max(scheduled ?? backOffSeconds(tries), asked ?? 0);
   const spreadSeconds = Math.min(delaySeconds * SPREAD, MAX_SPREAD_SECONDS) * situation.random;
   const latestSeconds = Math.max(delaySeconds, MAX_RETRY_AFTER_SECONDS);
   return { kind: 'RETRY', by: 'US', delaySeconds: Math.min(delaySeconds + spreadSeconds, latestSeconds) };

@@ -31,6 +31,7 @@ export interface Delivery {
   readonly attemptCount: number;
   readonly maxAttempts: number;
   readonly manualAttempt: number | null;
+  readonly attemptsBeforeReset: number;
   readonly type: string;
   readonly source: string;
   readonly data: string;
@@ -62,7 +63,7 @@ const LOAD_DELIVERIES = `
   select
       i.id, i.event_id as "eventId", i.trigger_id as "triggerId", i.status as state,
       i.attempt_count as "attemptCount", i.max_attempts as "maxAttempts",
-      i.manual_attempt as "manualAttempt", e.type, e.source,
+      i.manual_attempt as "manualAttempt", i.attempts_before_reset as "attemptsBeforeReset", e.type, e.source,
       -- An event whose data retention removed has no unfinished invocations; null keeps the body valid JSON.
       coalesce(e.data, 'null') as data,
       (extract(epoch from e.due_at) * 1000)::float8 as "dueAtMs", e.project, e.traceparent, e.tracestate,

@@ -50,6 +50,18 @@ export async function lockInvocation(tx: Transaction, id: string): Promise<Locke
   return { ...locked, trigger, event };
 }
 
+/**
+ * Locks the triggers of an event's invocations against being paused or resumed, before the event is locked: who lets
+ * held invocations go reads when their events are due, and would go by what was true before.
+ */
+export async function lockTriggersOf(tx: Transaction, eventId: string): Promise<void> {
+  await tx.execute(sql`
+    select from herald.triggers t
+      where t.id in (select i.trigger_id from herald.invocations i where i.event_id = ${eventId})
+      order by t.id
+      for no key update`);
+}
+
 export interface LockedEvent {
   readonly event: EventRow;
   /** In the order in which they were made. */
@@ -90,9 +102,12 @@ export async function attemptNow(tx: Transaction, id: string, allowed: number): 
   );
 }
 
-/** Lets an invocation, whose row is locked, have so many attempts in all. */
-export async function allowAttempts(tx: Transaction, id: string, maxAttempts: number): Promise<void> {
-  await tx.update(invocations).set({ maxAttempts, updatedAt: sql`now()` }).where(eq(invocations.id, id));
+/** Gives an invocation, whose row is locked, its retries back: so many attempts in all, and the first delays again. */
+export async function resetRetries(tx: Transaction, id: string, maxAttempts: number): Promise<void> {
+  await tx
+    .update(invocations)
+    .set({ maxAttempts, attemptsBeforeReset: sql`${invocations.attemptCount}`, updatedAt: sql`now()` })
+    .where(eq(invocations.id, id));
 }
 
 /** Cancels an invocation that is not finished. */

@@ -222,6 +222,8 @@ export const invocations = herald.table(
     maxAttempts: smallint('max_attempts').notNull(),
     /** Number of the latest attempt that somebody asked for; null where nobody did. */
     manualAttempt: smallint('manual_attempt'),
+    /** Attempts made before its retries were given back: back-off and schedule begin anew behind them. */
+    attemptsBeforeReset: smallint('attempts_before_reset').notNull().default(0),
     nextAttemptAt: timestamptz('next_attempt_at'),
     createdAt: timestamptz('created_at').notNull(),
     updatedAt: timestamptz('updated_at').notNull(),

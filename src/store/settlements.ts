@@ -122,7 +122,7 @@ const SETTLE = `
     found as materialized (
       select
           g.*, g.attempt_id is not null as attempted, i.trigger_id, i.status as previous,
-          i.next_attempt_at as planned,
+          i.next_attempt_at as planned, i.attempts_before_reset,
           greatest(i.max_attempts - g.before - (g.attempt_id is not null)::int, 1) as jobs_left,
           case
             when i.status in (${FINAL_LIST}) then i.status
@@ -158,7 +158,7 @@ const SETTLE = `
     judged as materialized (
       select f.*, case
             when f.status in ('PENDING', 'RETRYING') then f.moment + interval '1 second' * coalesce(
-              f.delay, case f.change when 'GIVE_UP' then exp(least(f.before + 1, 10)) else 0 end)
+              f.delay, case f.change when 'GIVE_UP' then exp(least(f.before + 1 - f.attempts_before_reset, 10)) else 0 end)
           end as next_attempt_at
         from found f
     ),

@@ -23,6 +23,7 @@ function situation(change: Partial<RetrySituation>): RetrySituation {
     outcome: outcome('HTTP_STATUS'),
     attempt: 1,
     maxAttempts: 4,
+    attemptsBeforeReset: 0,
     retrySchedule: null,
     jobAttempts: 1,
     jobMaxAttempts: 4,
@@ -35,6 +36,17 @@ function situation(change: Partial<RetrySituation>): RetrySituation {
 describe('decide', () => {
   test('2xx succeeds', () => {
     expect(decide(situation({ outcome: outcome(null, 204) }))).toEqual({ kind: 'SUCCEED' });
+  });
+
+  test('where the retries were given back, schedule and back-off begin anew', () => {
+    const reset = { attempt: 9, maxAttempts: 12, attemptsBeforeReset: 8, jobMaxAttempts: 4 };
+    const scheduled = decide(situation({ ...reset, jobAttempts: 1, retrySchedule: [20, 100, 400] }));
+    expect(scheduled).toEqual({ kind: 'RETRY', by: 'US', delaySeconds: 20 });
+    const queue = decide(situation({ ...reset, jobAttempts: 1 }));
+    expect(queue).toEqual({ kind: 'RETRY', by: 'QUEUE', delaySeconds: backOffSeconds(1) });
+    // The job was not replaced, as its attempt was due: its own count would wait too long.
+    const ahead = decide(situation({ ...reset, jobAttempts: 3 }));
+    expect(ahead).toEqual({ kind: 'RETRY', by: 'US', delaySeconds: backOffSeconds(1) });
   });
 
   test('a failure with retries left is left to the queue and its back-off', () => {

@@ -147,7 +147,7 @@ describe('retryInvocation', () => {
 
   test('with resetRetries all its retries follow', async () => {
     receiver.answer = status(500);
-    const { event, invocation } = await fire({ retries: 1, retrySchedule: [0] });
+    const { event, invocation } = await fire({ retries: 1, retrySchedule: [0, HOUR] });
     await reached(event, 'FAILED');
     const retried = await change('retryInvocation', { id: invocation, resetRetries: true });
     expect(retried.invocation).toMatchObject({ attemptCount: 2, maxAttempts: 4 });
