@@ -34,11 +34,21 @@ export async function startBulkOperation(
     const operation = await insertBulkOperation(tx, asked);
     const { id, kind: name } = operation;
     const project = asked.filter.project ?? onlyOne(asked.projects);
-    await recordAudit(tx, actor, { action: 'BULK_OPERATION_STARTED', project, id, name });
+    const changes = conditionsOf(asked);
+    await recordAudit(tx, actor, { action: 'BULK_OPERATION_STARTED', project, id, name, changes });
     return succeed(operation);
   });
   if (started.ok) runner.start(started.value.id);
   return started;
+}
+
+/** Names of what was asked for, for the audit log. */
+function conditionsOf({
+  filter: { projects: _, ...conditions },
+  maxPerMinute,
+}: NewBulkOperation): readonly string[] {
+  const given = Object.entries({ ...conditions, maxPerMinute }).filter(([, value]) => isCondition(value));
+  return given.map(([name]) => name);
 }
 
 function onlyOne(projects: readonly string[] | null): string | null {
@@ -51,7 +61,7 @@ function checkFilter({ kind, filter }: BulkFilter): readonly Problem[] {
   const { projects: _, status, ...others } = filter;
   const retrying = kind === 'RETRY_INVOCATIONS';
   if (retrying && status != null && !(status.length === 1 && status[0] === 'FAILED')) {
-    return [problem(['filter', 'status'], 'INVALID', 'expected no status, as FAILED is implied')];
+    return [problem(['filter', 'status'], 'INVALID', 'expected no status but FAILED, which is implied')];
   }
   const conditions: readonly unknown[] = Object.values(retrying ? others : { ...others, status });
   if (!conditions.some(isCondition)) {

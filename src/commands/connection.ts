@@ -214,7 +214,8 @@ export function throwUserErrors(
   if (userErrors.length === 0) return;
   const lines = userErrors.map(({ field, message }) => {
     const place = field?.slice(1).join('.') ?? '';
-    return place === '' || message.includes(place) ? message : `${place}: ${message}`;
+    // What was named by its id is what the message is about.
+    return place === '' || place === 'id' || message.includes(place) ? message : `${place}: ${message}`;
   });
   throw new ApiError(`Herald refuses this: ${lines.join('\n  ')}`);
 }

@@ -111,6 +111,11 @@ function explainInvocation(invocation: ExplainedInvocation, nowMs: number): read
   ];
 }
 
+/** Cancelled, and received all the same. */
+function wasAnswered({ attempts }: ExplainedInvocation): boolean {
+  return attempts.nodes.some(({ status }) => status === 'SUCCEEDED');
+}
+
 export function explainAttempt(attempt: ExplainedAttempt): string {
   const { number, startedAt, durationMs, status, response } = attempt;
   const took = durationMs === null ? '' : ` after ${duration(durationMs)}`;
@@ -161,7 +166,7 @@ function describeState(invocation: ExplainedInvocation, nowMs: number): string {
     case 'FAILED':
       return `Given up after ${attemptCount} of ${maxAttempts} attempts: ${failureReason === null ? 'nobody knows why' : FAILURE[failureReason]}.`;
     case 'CANCELLED':
-      return 'Cancelled: its trigger was deleted, or somebody cancelled it.';
+      return 'Cancelled, or its trigger was deleted.';
   }
 }
 
@@ -183,7 +188,9 @@ function verdict(event: ExplainedEvent, rivals: readonly Rival[]): string {
     case 'SCHEDULED':
       return paint('blue', 'It is not due yet.');
     case 'CANCELLED':
-      return 'It was cancelled before it was delivered.';
+      return event.invocations.nodes.some(wasAnswered)
+        ? 'It was cancelled while an attempt was in flight, which the receiver took.'
+        : 'It was cancelled before it was delivered.';
     case 'UNMATCHED':
       return paint('yellow', explainUnmatched(event, rivals));
   }

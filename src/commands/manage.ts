@@ -33,7 +33,7 @@ export const retryCommand: Command = {
   },
   words: { usage: '<id>', least: 1, most: 1 },
   notes: [
-    'The id is that of an invocation (the `webhook-id` header), or of an event: then all its failed or retrying ones.',
+    'The id is that of an invocation (the `webhook-id` header), or of an event: then all that have failed or wait for their time.',
     'The receiver gets the same `webhook-id` again. A planned retry is brought forward rather than doubled.',
   ],
   async run(call) {
@@ -42,7 +42,9 @@ export const retryCommand: Command = {
     const id = String(call.words[0]).toLowerCase();
     const event = await findEvent(connection, id);
     const asked = id === event.id ? await toRetry(connection, id) : [id];
-    if (asked.length === 0) throw new ApiError('No invocation of this event has failed or is being retried.');
+    if (asked.length === 0) {
+      throw new ApiError(`Nothing of this event has failed or waits for an attempt: it is ${event.status}.`);
+    }
     let refused = 0;
     for (const one of asked) {
       const input = { id: one, resetRetries: isGiven(call.options, 'reset-retries') };
@@ -60,13 +62,13 @@ export const retryCommand: Command = {
   },
 };
 
-/** Ids of the event's invocations that have failed or are being retried. */
+/** Ids of the event's invocations that have failed, or wait for their time. */
 async function toRetry(connection: Connection, id: string): Promise<readonly string[]> {
   const ids: string[] = [];
   for (let after: string | null = null; ; ) {
     const answer: { event: { invocations: Page } } = await connection.ask(
       `query ($id: ID!, $after: String) { event(id: $id) {
-        invocations(filter: { status: [FAILED, RETRYING] }, first: 100, after: $after) {
+        invocations(filter: { status: [FAILED, RETRYING, SCHEDULED] }, first: 100, after: $after) {
           nodes { id } pageInfo { hasNextPage endCursor }
         }
       } }`,
@@ -106,7 +108,11 @@ export const cancelCommand: Command = {
     );
     throwUserErrors(cancelEvent.userErrors);
     const { cancelledCount } = cancelEvent;
-    await output.show({ id, cancelledCount }, () => `${cancelledCount} of its invocations were cancelled.`);
+    await output.show({ id, cancelledCount }, () => {
+      const what = `${paint('bold', plain(event.type))}  ${paint('dim', id)}`;
+      if (cancelledCount === 0) return `${what}  was cancelled already`;
+      return `${what}  cancelled: ${cancelledCount} invocation${cancelledCount === 1 ? '' : 's'}`;
+    });
     return 0;
   },
 };
@@ -125,8 +131,11 @@ export const rescheduleCommand: Command = {
     },
     ...COMMON_OPTIONS,
   },
-  words: { usage: '<event id>', least: 1, most: 1 },
-  notes: ['Only before its first attempt. With neither option it is due now.'],
+  words: { usage: '<id>', least: 1, most: 1 },
+  notes: [
+    'The id is that of an event, or of one of its invocations: they move together.',
+    'Only before its first attempt. With neither option it is due now.',
+  ],
   async run(call) {
     const output = createOutput(call);
     const timestamp = timestampOf(call.options, 'timestamp');
@@ -141,7 +150,7 @@ export const rescheduleCommand: Command = {
       `mutation ($input: RescheduleEventInput!) {
         rescheduleEvent(input: $input) { event { id type status dueAt } userErrors { field message } }
       }`,
-      { input: { id: String(call.words[0]), timestamp, delay } },
+      { input: { id: (await findEvent(connection, String(call.words[0]))).id, timestamp, delay } },
     );
     throwUserErrors(rescheduleEvent.userErrors);
     const { event } = rescheduleEvent;

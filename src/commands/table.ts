@@ -19,7 +19,7 @@ export const COMMANDS: CommandTable = {
     load: async () => (await import('./queue.ts')).queueCommand,
   },
   retry: {
-    summary: 'attempt failed invocations again, or planned ones now',
+    summary: 'attempt now what has failed or waits for its time',
     load: async () => (await import('./manage.ts')).retryCommand,
   },
   cancel: {

@@ -140,7 +140,12 @@ export async function doChunk(db: Database, id: string, { size, spanMs }: ChunkS
       .update(bulkOperations)
       .set({
         processed: sql`${bulkOperations.processed} + ${done}`,
-        skipped: sql`${bulkOperations.skipped} + ${ids.length - done - left}`,
+        // In the end also those that did not come any more, as their state had changed.
+        skipped: more
+          ? sql`${bulkOperations.skipped} + ${ids.length - done - left}`
+          : sql`greatest(
+              ${bulkOperations.skipped} + ${ids.length - done - left},
+              ${bulkOperations.matched} - ${bulkOperations.processed} - ${done})`,
         nextAt: sql`now() + ${spanMs}::float8 * interval '1 millisecond'`,
         // What is left comes again; what is done does not match any more.
         ...(left > 0 ? {} : { doneTo: ids.at(-1) ?? operation.doneTo }),

@@ -326,7 +326,10 @@ describe('retry, cancel and reschedule', () => {
     );
     await until(async () => (await attemptsOf(id)) === 3, 'the third attempt');
     const done = await run(['retry', id]);
-    expect([done.code, done.err]).toEqual([1, expect.stringContaining('has failed or is being retried')]);
+    expect([done.code, done.err]).toEqual([
+      1,
+      expect.stringContaining('waits for an attempt: it is SUCCEEDED'),
+    ]);
   });
 
   test('one that waits is moved, and cancelled as a whole or one by one', async () => {

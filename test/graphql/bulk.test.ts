@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createBulkRunner } from '../../src/actions/bulk-runner.ts';
 import { MAX_RUNNING_OPERATIONS } from '../../src/domain/bulk-operation.ts';
 import type { Caller } from '../../src/domain/caller.ts';
+import { doChunk } from '../../src/store/bulk-operations.ts';
 import { until } from '../support/until.ts';
 import { ask, createTrigger, type Loose, queueEvent } from './ask.ts';
 import { type Door, openDoor } from './door.ts';
@@ -168,6 +169,48 @@ describe('cancelEvents', () => {
   });
 });
 
+describe('chunks of cancelEvents', () => {
+  /** An operation that only this test works on. */
+  async function beginAlone(type: string): Promise<string> {
+    const filter = JSON.stringify({ type: [type], receivedAt: { from: new Date(0) } });
+    const [row] = await door.sql`
+      insert into herald.bulk_operations (id, kind, filter) values (herald.uuid_v7(), 'CANCEL_EVENTS', ${filter}) returning id`;
+    return String(row?.id);
+  }
+  const chunk = (id: string) => doChunk(door.db, id, { size: 3, spanMs: 0 });
+
+  test('are bounded by invocations, however many an event has', async () => {
+    const { type } = await makeEvents(1, 0);
+    for (const name of ['b', 'c']) await createTrigger(door, { name: `${type.slice(0, 15)}-${name}`, type });
+    for (let n = 0; n < 3; n++) await queueEvent(door, { type, delay: 3600 });
+    const id = await beginAlone(type);
+    const ends: string[] = [];
+    do ends.push(await chunk(id));
+    while (ends.at(-1) === 'MORE');
+    // Ten invocations, three at a time.
+    expect(ends).toEqual(['MORE', 'MORE', 'MORE', 'DONE']);
+    expect(await operation(id)).toMatchObject({ status: 'COMPLETED', processed: 4, skipped: 0 });
+    const left = await door.sql`
+      select from herald.invocations i join herald.events e on e.id = i.event_id
+        where e.type = ${type} and i.status <> 'CANCELLED'`;
+    expect(left).toHaveLength(0);
+  });
+
+  test('leave alone what others hold, and come back for it', async () => {
+    const { type } = await makeEvents(2, 0);
+    const id = await beginAlone(type);
+    await door.sql.begin(async (tx) => {
+      await tx`
+        select from herald.invocations i join herald.events e on e.id = i.event_id
+          where e.type = ${type} order by i.id limit 1 for update of i`;
+      expect(await chunk(id)).toBe('MORE');
+      expect(await chunk(id)).toBe('LOCKED');
+    });
+    expect(await chunk(id)).toBe('DONE');
+    expect(await operation(id)).toMatchObject({ processed: 2, skipped: 0 });
+  });
+});
+
 describe('what is refused, and who sees what', () => {
   test('no condition, another status, an impossible pace', async () => {
     const refusals = [
@@ -181,6 +224,14 @@ describe('what is refused, and who sees what', () => {
         'INVALID',
       ],
       ['cancelEvents', { filter: {} }, ['input', 'filter'], 'REQUIRED'],
+      [
+        'cancelEvents',
+        { filter: { receivedAt: {}, dueAt: { from: null } } },
+        ['input', 'filter'],
+        'REQUIRED',
+      ],
+      ['retryInvocations', { filter: { lastStatusCode: {} } }, ['input', 'filter'], 'REQUIRED'],
+      ['cancelEvents', { filter: { type: ['a\u0000b'] } }, ['input', 'filter'], 'INVALID'],
     ] as const;
     for (const [mutation, input, field, code] of refusals) {
       const { bulkOperation, userErrors } = await begin(mutation, input);
@@ -200,6 +251,8 @@ describe('what is refused, and who sees what', () => {
     expect(await completed(bulkOperation.id)).toMatchObject({ matched: 2, processed: 2 });
     expect((await states(others.ids)).map(({ status }) => status)).toEqual(['FAILED', 'FAILED']);
     expect(await operation(bulkOperation.id, AS_SHOPKEEPER)).toMatchObject({ processed: 2 });
+    const hidden = await begin('cancelEvents', { filter: { project: 'default' } }, AS_SHOPKEEPER);
+    expect(hidden.userErrors).toMatchObject([{ field: ['input', 'filter', 'project'], code: 'NOT_FOUND' }]);
     const all = await begin('cancelEvents', { filter: { type: ['none'] } });
     expect(await operation(all.bulkOperation.id, AS_SHOPKEEPER)).toBeNull();
   });
@@ -210,6 +263,9 @@ describe('what is refused, and who sees what', () => {
       select herald.uuid_v7(), 'CANCEL_EVENTS', '{}', 'infinity' from generate_series(1, ${MAX_RUNNING_OPERATIONS}::int)`;
     const { userErrors } = await begin('cancelEvents', { filter: { type: ['none'] } });
     expect(userErrors).toMatchObject([{ field: null, code: 'WRONG_STATE' }]);
+    // Those who see other projects are not held up.
+    const theirs = await begin('cancelEvents', { filter: { type: ['none'] } }, AS_SHOPKEEPER);
+    expect(theirs.userErrors).toEqual([]);
     await door.sql`delete from herald.bulk_operations where next_at = 'infinity'`;
   });
 });

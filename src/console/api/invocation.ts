@@ -23,6 +23,11 @@ export const INVOCATION_STATUSES: readonly InvocationStatus[] = [
   'CANCELLED',
 ];
 
+/** Whether it stays so, unless somebody retries it. */
+export function isFinal(status: InvocationStatus): boolean {
+  return status === 'SUCCEEDED' || status === 'FAILED' || status === 'CANCELLED';
+}
+
 export interface InvocationRow {
   readonly id: string;
   readonly triggerName: string;

@@ -1,6 +1,7 @@
 /** One event: what became of it, and why. */
 import { useEffect } from 'preact/hooks';
 import { EVENT, EVENT_PROGRESS, type EventDetail } from '../../api/event.ts';
+import { isFinal } from '../../api/invocation.ts';
 import { listen } from '../../state/connection.ts';
 import { useQuery, useThrottled } from '../../state/hooks.ts';
 import { Link } from '../../state/route.tsx';
@@ -21,7 +22,7 @@ const LOOK_MS = 150;
 export function EventScreen({ id }: { readonly id: string }) {
   const { data, failure, reload } = useQuery(EVENT, { id });
   const look = useThrottled(reload, LOOK_MS);
-  const unfinished = data === null || data.event?.finishedAt === null;
+  const unfinished = data === null || (data.event !== null && isUnfinished(data.event));
   useEffect(() => {
     if (!unfinished) return;
     return listen(EVENT_PROGRESS, () => ({ id }), { next: look, ended: look });
@@ -38,6 +39,11 @@ export function EventScreen({ id }: { readonly id: string }) {
     );
   }
   return <EventPage event={data.event} onChanged={reload} />;
+}
+
+/** By all that it says: its parts were read one after the other, and may contradict one another. */
+function isUnfinished({ finishedAt, invocations }: EventDetail): boolean {
+  return finishedAt === null || invocations.nodes.some(({ status }) => !isFinal(status));
 }
 
 interface EventPageProps {

@@ -1,6 +1,6 @@
 /** What one does with a delivery: have it attempted now, cancel it. */
 import { useState } from 'preact/hooks';
-import { CANCEL_INVOCATION, type InvocationDetail, RETRY_INVOCATION } from '../../api/invocation.ts';
+import { CANCEL_INVOCATION, type InvocationDetail, isFinal, RETRY_INVOCATION } from '../../api/invocation.ts';
 import { ask, refuse } from '../../state/ask.ts';
 import { may } from '../../state/session.ts';
 import { Confirm, doing } from '../../ui/confirm.tsx';
@@ -17,7 +17,6 @@ const RETRY: Readonly<Partial<Record<InvocationDetail['status'], string>>> = {
   RETRYING: 'Retry now',
   FAILED: 'Retry',
 };
-const FINISHED: readonly string[] = ['SUCCEEDED', 'FAILED', 'CANCELLED'];
 
 export function InvocationActions({ invocation, onChanged }: InvocationActionsProps) {
   const { id, status, trigger, triggerName } = invocation;
@@ -48,7 +47,7 @@ export function InvocationActions({ invocation, onChanged }: InvocationActionsPr
           <Icon name="retry" size={13} /> {verb}
         </button>
       )}
-      {!FINISHED.includes(status) && may('EVENTS_WRITE') && (
+      {!isFinal(status) && may('EVENTS_WRITE') && (
         <button type="button" class="button small" onClick={() => setAsking(true)}>
           Cancel
         </button>

@@ -41,7 +41,9 @@ function sentence(
     case 'UNMATCHED':
       return `No trigger was registered for “${event.type}” when this event was queued, so nothing was sent.`;
     case 'CANCELLED':
-      return 'Cancelled before it was delivered.';
+      return event.invocations.nodes.some(wasAnswered)
+        ? 'Cancelled while an attempt was in flight, which the receiver took.'
+        : 'Cancelled before it was delivered.';
     case 'SCHEDULED':
       return (
         <>
@@ -56,6 +58,11 @@ function sentence(
         ? 'Being delivered.'
         : `Delivered to ${succeeded} of ${plural(total, 'trigger')} so far.`;
   }
+}
+
+/** Cancelled, and received all the same. */
+function wasAnswered({ attempts }: InvocationDetail): boolean {
+  return attempts.nodes.some(({ status }) => status === 'SUCCEEDED');
 }
 
 function explainLast(invocation: InvocationDetail | undefined): string {
