@@ -174,6 +174,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       invocationId: delivery.id,
       attemptsBefore: delivery.attemptCount,
       decision,
+      maxAttempts: delivery.maxAttempts,
       dueAtMs: delivery.dueAtMs,
       attempt: { ...sent, outcome },
     });

@@ -13,6 +13,8 @@ export interface Settlement {
   /** How many attempts were recorded when the delivery was loaded: the fence against a late result. */
   readonly attemptsBefore: number;
   readonly decision: Decision | { readonly kind: 'HOLD' };
+  /** How many attempts there could be when it was decided: where that is more by now, giving up was wrong. */
+  readonly maxAttempts?: number;
   /** When the event was due, in epoch milliseconds, for the statistics of success; absent where it is not known. */
   readonly dueAtMs?: number;
   readonly attempt: (AttemptRequest & { readonly outcome: Outcome }) | null;
@@ -71,6 +73,11 @@ const COLUMNS: readonly Column[] = [
   { name: 'before', type: 'smallint', of: ({ attemptsBefore }) => attemptsBefore },
   { name: 'change', type: 'text', of: ({ decision }) => decision.kind },
   { name: 'reason', type: 'text', of: ({ decision: d }) => (d.kind === 'GIVE_UP' ? d.reason : null) },
+  {
+    name: 'allowed',
+    type: 'smallint',
+    of: ({ decision: d, maxAttempts }) => (d.kind === 'GIVE_UP' ? maxAttempts : null),
+  },
   { name: 'delay', type: 'float8', of: ({ decision: d }) => (d.kind === 'RETRY' ? d.delaySeconds : null) },
   { name: 'by_queue', type: 'boolean', of: ({ decision: d }) => d.kind === 'RETRY' && d.by === 'QUEUE' },
   { name: 'due', type: 'float8', of: ({ dueAtMs }) => dueAtMs },
@@ -128,7 +135,7 @@ const SETTLE = `
             when i.status in (${FINAL_LIST}) then i.status
             when g.change = 'SUCCEED' then 'SUCCEEDED'
             -- It may have been given more attempts since the delivery was loaded.
-            when g.change = 'GIVE_UP' and g.reason in (${wordList(WHEN_USED_UP)}) and g.before + 1 < i.max_attempts
+            when g.change = 'GIVE_UP' and g.reason in (${wordList(WHEN_USED_UP)}) and i.max_attempts > g.allowed
               then case when t.status = 'PAUSED' then 'HELD' else 'RETRYING' end
             when g.change = 'GIVE_UP' then 'FAILED'
             -- The trigger's retries may have been lowered since the delivery was loaded.

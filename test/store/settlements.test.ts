@@ -29,6 +29,7 @@ async function failLastAttempt(allowed: number, reason: 'RETRIES_EXHAUSTED' | 'R
     invocationId,
     attemptsBefore: 1,
     decision: { kind: 'GIVE_UP', reason },
+    maxAttempts: 2,
     attempt: {
       ...{ id: randomUUID(), cause: 'RETRY', url: 'http://127.0.0.1:9/', headers: [], bodySize: 2 },
       ...{ contentMode: 'JSON', specVersion: '1.0' },
