@@ -19,7 +19,7 @@ const EXPLANATIONS: Readonly<Record<string, Explanation>> = {
   },
   GONE: {
     what: 'The receiver answered 410 Gone: it wants no more webhooks here.',
-    advice: 'The trigger was paused. Correct its URL, or delete it, then resume it.',
+    advice: 'The trigger was paused. Correct its URL and resume it, or delete it.',
   },
   RATE_LIMITED: {
     what: 'The receiver answered 429: it gets too many requests.',

@@ -37,7 +37,7 @@ export function AttemptItem({ attempt, timeoutMs, isLast, advice }: AttemptItemP
           {durationMs !== null && status !== 'SUCCEEDED' && (
             <span class="muted"> after {milliseconds(durationMs)}</span>
           )}
-          {cause === 'MANUAL' && <span class="muted"> by hand</span>}
+          {cause === 'MANUAL' && <span class="muted">, by hand</span>}
         </span>
         <Moment at={startedAt} />
       </button>

@@ -107,5 +107,5 @@ function RescheduleDialog({ event: { id, type, dueAt }, onClose, onDone }: Resch
 function toLocal(at: string): string {
   const time = new Date(at);
   time.setMinutes(time.getMinutes() - time.getTimezoneOffset());
-  return time.toISOString().slice(0, 16);
+  return time.toISOString().slice(0, time.getSeconds() === 0 ? 16 : 19);
 }

@@ -101,6 +101,8 @@ const ORIGINS: Readonly<Record<string, string>> = { GRAPHQL: 'GraphQL', REST: 'R
 function Facts({ event }: { readonly event: EventDetail }) {
   const { receivedAt, dueAt, finishedAt } = event;
   const delayed = Date.parse(dueAt) - Date.parse(receivedAt) > 1000;
+  // What is cancelled may end before it was due.
+  const tookMs = Date.parse(finishedAt ?? '') - Date.parse(delayed ? dueAt : receivedAt);
   return (
     <section class="panel">
       <h2>Facts</h2>
@@ -122,11 +124,7 @@ function Facts({ event }: { readonly event: EventDetail }) {
             <dt>Finished</dt>
             <dd>
               <Moment at={finishedAt} />
-              <span class="muted">
-                {' '}
-                after{' '}
-                {milliseconds(Math.max(0, Date.parse(finishedAt) - Date.parse(delayed ? dueAt : receivedAt)))}
-              </span>
+              {tookMs >= 0 && <span class="muted"> after {milliseconds(tookMs)}</span>}
             </dd>
           </>
         )}

@@ -47,6 +47,9 @@ export function InvocationActions({ invocation, onChanged }: InvocationActionsPr
           <Icon name="retry" size={13} /> {verb}
         </button>
       )}
+      {status === 'FAILED' && !possible && (
+        <span class="muted">{trigger === null ? 'its trigger is gone' : 'its trigger is paused'}</span>
+      )}
       {!isFinal(status) && may('EVENTS_WRITE') && (
         <button type="button" class="button small" onClick={() => setAsking(true)}>
           Cancel
