@@ -104,10 +104,13 @@ async function releaseInvocations(tx: Transaction, triggerId: string): Promise<C
     sql`
       select
           h.id, h.status, h.next_attempt_at,
-          greatest(date_trunc('milliseconds', clock_timestamp()), h.due_at) as at,
+          greatest(
+            date_trunc('milliseconds', clock_timestamp()),
+            -- What was attempted, or asked for before its time, waits for it no more.
+            case when h.attempt_count = 0 and h.manual_attempt is null then h.due_at end) as at,
           row_number() over (order by h.due_at, h.id) as place
         from (
-          select i.id, i.status, i.next_attempt_at, e.due_at
+          select i.id, i.status, i.next_attempt_at, i.attempt_count, i.manual_attempt, e.due_at
             from herald.invocations i
             join herald.events e on e.id = i.event_id
             where i.trigger_id = ${triggerId} and i.next_attempt_at is null and i.status = 'HELD'

@@ -3,13 +3,16 @@
  * each change has one winner, and what the database says is what the receiver saw.
  */
 import { expect, test } from 'vitest';
-import { createTrigger, queueEvent, startTestApp } from '../support/app.ts';
+import { createTrigger, startTestApp } from '../support/app.ts';
 import { attemptsAddUp, drained } from '../support/checker.ts';
 import { openSql } from '../support/database.ts';
 import { createRandom, SEED } from '../support/random.ts';
 import { ok, startReceiver } from '../support/receiver.ts';
 
 const EVENTS = 240;
+/** Events that are due in an hour, for changes that find nobody at work. */
+const COLD = 60;
+const HOUR_MS = 3_600_000;
 /** Over so many ms they fall due, one after the other, while people change them. */
 const SPAN_MS = 2500;
 /** So long after its due time an event is likely to be in a worker's hands. */
@@ -19,10 +22,8 @@ const BEGINNING_MS = 1000;
 /** Clocks are read by the database and by the test, and an attempt's beginning is its end less what it took. */
 const ROUNDING_MS = 5;
 
-const WHAT = [
-  ...['cancelEvent', 'cancelInvocation', 'retryInvocation', 'PAUSE'],
-  ...['rescheduleEvent', 'rescheduleEvent', 'rescheduleEvent'],
-];
+const KINDS = ['cancelEvent', 'cancelInvocation', 'retryInvocation', 'rescheduleEvent'];
+const WHAT = [...KINDS, 'rescheduleEvent', 'rescheduleEvent', 'PAUSE'];
 
 interface Answer {
   readonly userErrors: readonly { readonly code: string; readonly message: string }[];
@@ -54,18 +55,23 @@ test(`cancelled, moved, retried and paused at every moment: one winner each (FAU
     return answer[mutation] as Answer;
   };
 
-  const begin = Date.now() + 1000;
-  const events = await Promise.all(
-    Array.from({ length: EVENTS }, async (_, n) => {
-      const dueMs = begin + Math.round((n * SPAN_MS) / EVENTS);
-      return { ...(await queueEvent(app, { type, timestamp: dueMs })), dueMs };
-    }),
-  );
-  /** One of all, or one that is just being fetched or attempted. */
+  const begin = Date.now() + 200;
+  const due = [
+    ...Array.from({ length: EVENTS }, (_, n) => begin + Math.round((n * SPAN_MS) / EVENTS)),
+    ...Array.from({ length: COLD }, () => begin + HOUR_MS),
+  ];
+  const batch = due.map((at) => ({ type, timestamp: new Date(at).toISOString() }));
+  const queued = await sql<{ id: string }[]>`
+    select event_id as id from herald.queue_events(${JSON.stringify(batch)}::text::json) order by position`;
+  const events = queued.map(({ id }, index) => ({ id, dueMs: due[index] ?? 0 }));
+  const cold = events.slice(EVENTS);
+  /** One that is just being fetched or attempted, one that waits, or one of all. */
   const pick = () => {
     const now = Date.now();
     const hot = events.filter(({ dueMs }) => dueMs < now && dueMs > now - HOT_MS);
-    return random.pick(random.next() < 0.3 || hot.length === 0 ? events : hot);
+    const chance = random.next();
+    if (chance < 0.2 || (hot.length === 0 && chance < 0.7)) return random.pick(cold);
+    return random.pick(hot.length === 0 || chance > 0.9 ? events : hot);
   };
   const invocations = new Map(
     (await sql<{ id: string; event: string }[]>`select id, event_id as event from herald.invocations`).map(
@@ -107,11 +113,14 @@ test(`cancelled, moved, retried and paused at every moment: one winner each (FAU
   }
 
   const people = Array.from({ length: 8 }, async () => {
-    while (Date.now() < begin + SPAN_MS) await changeSomething();
+    while (Date.now() < begin + SPAN_MS || KINDS.some((kind) => done[`${kind} DONE`] === undefined)) {
+      await changeSomething();
+    }
   });
   await Promise.all(people);
   // Who paused or resumed last is not known; where it is active already, nothing happens.
   await change('resumeTrigger', { id: triggerId });
+  for (const { id } of cold) await change('rescheduleEvent', { id });
   // A job that was replaced while it was being written off is cleared away by the net, every half a minute.
   await drained(sql, 45_000);
 
@@ -133,7 +142,7 @@ test(`cancelled, moved, retried and paused at every moment: one winner each (FAU
       join herald.events e on e.id = i.event_id
       left join herald.attempts a on a.invocation_id = i.id
       group by i.id, e.id`;
-  expect(rows).toHaveLength(EVENTS);
+  expect(rows).toHaveLength(EVENTS + COLD);
   const requests = Map.groupBy(receiver.deliveries, ({ headers }) => String(headers['webhook-id']));
   for (const { id, status, attempts, allowed, succeeded, due, first } of rows) {
     const arrived = requests.get(id) ?? [];
@@ -166,8 +175,4 @@ test(`cancelled, moved, retried and paused at every moment: one winner each (FAU
     dead: counts?.failed,
     failed: counts?.failed,
   });
-  // Or it has tested nothing.
-  for (const what of ['cancelEvent', 'cancelInvocation', 'rescheduleEvent', 'retryInvocation']) {
-    expect(done[`${what} DONE`] ?? 0, `${what}: ${JSON.stringify(done)}`).toBeGreaterThan(0);
-  }
 }, 90_000);
