@@ -10,6 +10,7 @@ import { BATCH_SETTINGS, type DatabaseAddress, openDatabase } from './store/data
 import type { SecretBox } from './store/secrets.ts';
 import { readAuthorities } from './webhook/authorities.ts';
 import { createSender } from './webhook/send.ts';
+import { every } from './worker/chores.ts';
 import { startWorker } from './worker/runner.ts';
 
 export interface DeliveringParts {
@@ -24,6 +25,8 @@ export interface DeliveringParts {
 
 /** Connections of the pool: statements are shared by many deliveries, so a few are plenty on any machine. */
 const CONNECTIONS = 6;
+/** How often bulk operations are looked for that nobody works on, in ms. */
+const ADOPT_INTERVAL_MS = 30_000;
 /** What is in flight when the worker is given up on gets this long to end by itself, in ms. */
 const SENDER_CLOSE_MS = 1000;
 
@@ -44,9 +47,9 @@ export async function startDelivering(parts: DeliveringParts): Promise<void> {
   const { concurrency, retentionDays, shutdownSeconds } = config;
   const deliver = createDeliver({ db, secrets, sender, log, concurrency });
   const bulk = createBulkRunner(db, log);
-  const worker = await startWorker({
-    ...{ address, db, announcements, deliver, bulk, log, concurrency, retentionDays },
-  });
+  const adopting = every(ADOPT_INTERVAL_MS, log, () => bulk.adopt());
+  opened.push({ what: 'bulk operations', close: () => adopting.stop().then(() => bulk.stop()) });
+  const worker = await startWorker({ address, db, announcements, deliver, log, concurrency, retentionDays });
   const late = `still busy after ${shutdownSeconds} s; its jobs are taken over`;
   opened.push({ what: 'worker', close: () => within(shutdownSeconds * 1000, worker.stop(), late) });
 }

@@ -1,6 +1,6 @@
 /** Starts jobs over many rows. */
 import { MAX_RETRIES_PER_MINUTE, MAX_RUNNING_OPERATIONS } from '../domain/bulk-operation.ts';
-import type { Actor } from '../domain/caller.ts';
+import { type Actor, onlyProject } from '../domain/caller.ts';
 import { fail, type Problem, problem, type Result, succeed } from '../domain/errors.ts';
 import { recordAudit } from '../store/audit.ts';
 import {
@@ -33,7 +33,7 @@ export async function startBulkOperation(
     }
     const operation = await insertBulkOperation(tx, asked);
     const { id, kind: name } = operation;
-    const project = asked.filter.project ?? onlyOne(asked.projects);
+    const project = asked.filter.project ?? onlyProject(asked.projects);
     const changes = conditionsOf(asked);
     await recordAudit(tx, actor, { action: 'BULK_OPERATION_STARTED', project, id, name, changes });
     return succeed(operation);
@@ -49,11 +49,6 @@ function conditionsOf({
 }: NewBulkOperation): readonly string[] {
   const given = Object.entries({ ...conditions, maxPerMinute }).filter(([, value]) => isCondition(value));
   return given.map(([name]) => name);
-}
-
-function onlyOne(projects: readonly string[] | null): string | null {
-  const [only = null, ...others] = projects ?? [];
-  return others.length === 0 ? only : null;
 }
 
 /** Everything at once is nobody's wish; where it is, an interval says so. */

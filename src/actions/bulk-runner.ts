@@ -2,9 +2,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { DEFAULT_RETRIES_PER_MINUTE } from '../domain/bulk-operation.ts';
 import type { Log } from '../log.ts';
+import type { ChunkSize } from '../store/bulk-changes.ts';
 import {
   type BulkOperationRow,
-  type ChunkSize,
   countMatched,
   doChunk,
   failBulkOperation,
@@ -42,11 +42,13 @@ export function createBulkRunner(db: Database, log: Log): BulkRunner {
   const rest = (ms: number) => pause(ms, undefined, { signal });
 
   async function run(id: string): Promise<void> {
-    await countMatched(db, id).catch((error: unknown) =>
-      log('debug', 'could not count what a bulk operation is about', { error: describeError(error) }),
-    );
     const operation = await insisting(() => findBulkOperation(db, id));
     if (operation === null) return;
+    if (operation.matched === null) {
+      await countMatched(db, operation).catch((error: unknown) =>
+        log('debug', 'could not count what a bulk operation is about', { error: describeError(error) }),
+      );
+    }
     const pace = paceOf(operation);
     for (;;) {
       signal.throwIfAborted();

@@ -9,7 +9,7 @@ import {
   shownPrefix,
   tokenDigest,
 } from '../domain/api-key.ts';
-import { type Caller, seesProjects } from '../domain/caller.ts';
+import { type Caller, onlyProject, seesProjects } from '../domain/caller.ts';
 import { fail, type Problem, problem, type Result, succeed } from '../domain/errors.ts';
 import {
   type ApiKeyRow,
@@ -76,8 +76,7 @@ export async function visibleApiKeys(db: Database, caller: Caller): Promise<read
 }
 
 function subjectOf({ id, name, projects }: ApiKeyRow) {
-  const [only = null, ...others] = projects ?? [];
-  return { id, name, project: others.length === 0 ? only : null };
+  return { id, name, project: onlyProject(projects) };
 }
 
 function outsideProjects({ projects }: Caller): Problem {

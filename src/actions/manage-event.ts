@@ -27,7 +27,7 @@ export async function cancelEvent(
     const locked = await lockEvent(tx, id);
     if (locked === null) return fail(noEvent(id));
     const { event, invocations } = locked;
-    if (invocations.every(({ status }) => FINAL_STATES.includes(status))) {
+    if (isOver(locked)) {
       const cancelled = invocations.length > 0 && invocations.every(({ status }) => status === 'CANCELLED');
       return cancelled ? succeed({ event, cancelledCount: 0 }) : fail(nothingLeft(locked));
     }
@@ -52,19 +52,18 @@ export async function rescheduleEvent(
     const locked = await lockEvent(tx, id);
     if (locked === null) return fail(noEvent(id));
     const { event, invocations, isTaken } = locked;
-    if (invocations.every(({ status }) => FINAL_STATES.includes(status))) return fail(nothingLeft(locked));
+    if (isOver(locked)) return fail(nothingLeft(locked));
     if (isTaken || invocations.some(({ attemptCount }) => attemptCount > 0)) {
-      return fail(
-        problem(
-          'id',
-          'WRONG_STATE',
-          'its first attempt has begun, or is about to; it cannot be moved any more',
-        ),
-      );
+      const message = 'its first attempt has begun, or is about to; it cannot be moved any more';
+      return fail(problem('id', 'WRONG_STATE', message));
     }
     await audit(tx, actor, 'EVENT_RESCHEDULED', event, ['dueAt']);
     return succeed(await moveEvent(tx, id, due));
   });
+}
+
+function isOver({ invocations }: LockedEvent): boolean {
+  return invocations.every(({ status }) => FINAL_STATES.includes(status));
 }
 
 function nothingLeft({ invocations }: LockedEvent): Problem {

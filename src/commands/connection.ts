@@ -207,10 +207,32 @@ function reasonOf(error: unknown): string {
   }
 }
 
+/** What was wrong with a mutation's input, as it answers. */
+export type UserErrors = readonly { readonly field: readonly string[] | null; readonly message: string }[];
+
+/**
+ * Runs a mutation, `selection` being what is asked of its payload beside the errors. Errors: ApiError with what was
+ * wrong.
+ */
+export async function mutate<Payload extends object>(
+  connection: Connection,
+  mutation: string,
+  selection: string,
+  input: object,
+): Promise<Payload> {
+  const inputType = `${mutation[0]?.toUpperCase()}${mutation.slice(1)}Input`;
+  const answer = await connection.ask<Record<string, Payload & { readonly userErrors: UserErrors }>>(
+    `mutation ($input: ${inputType}!) { ${mutation}(input: $input) { ${selection} userErrors { field message } } }`,
+    { input },
+  );
+  const payload = answer[mutation];
+  if (payload === undefined) throw new ApiError(`Herald did not answer ${mutation}.`);
+  throwUserErrors(payload.userErrors);
+  return payload;
+}
+
 /** The problems of a mutation's answer as one error, e.g. `url: expected …`. */
-export function throwUserErrors(
-  userErrors: readonly { readonly field: readonly string[] | null; readonly message: string }[],
-): void {
+function throwUserErrors(userErrors: UserErrors): void {
   if (userErrors.length === 0) return;
   const lines = userErrors.map(({ field, message }) => {
     const place = field?.slice(1).join('.') ?? '';

@@ -1,11 +1,12 @@
 /** `retry`, `cancel`, `reschedule`: what people do to single events and invocations. */
 import type { InvocationStatus } from '../domain/invocation.ts';
 import type { Command } from './command.ts';
-import { ApiError, CONNECTION_OPTIONS, type Connection, connect, throwUserErrors } from './connection.ts';
+import { ApiError, CONNECTION_OPTIONS, type Connection, connect, mutate } from './connection.ts';
 import { findEvent } from './event.ts';
 import type { ExplainedEvent } from './explain.ts';
 import { isGiven, secondsOf, timestampOf } from './options.ts';
 import { createOutput, OUTPUT_OPTIONS, paint, plain } from './output.ts';
+import { pages } from './pages.ts';
 import { fromNow } from './time.ts';
 import { INVOCATION_STYLE } from './words.ts';
 
@@ -15,11 +16,6 @@ interface Invocation {
   readonly id: string;
   readonly triggerName: string;
   readonly status: InvocationStatus;
-}
-
-interface Page {
-  readonly nodes: readonly { readonly id: string }[];
-  readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor: string | null };
 }
 
 export const retryCommand: Command = {
@@ -63,22 +59,16 @@ export const retryCommand: Command = {
 };
 
 /** Ids of the event's invocations that have failed, or wait for their time. */
-async function toRetry(connection: Connection, id: string): Promise<readonly string[]> {
+async function toRetry(connection: Connection, eventId: string): Promise<readonly string[]> {
+  const query = `query ($eventId: ID!, $first: Int, $after: String) {
+    invocations(
+      filter: { eventId: $eventId, status: [FAILED, RETRYING, SCHEDULED] }, first: $first, after: $after
+    ) { nodes { id } pageInfo { hasNextPage endCursor } }
+  }`;
   const ids: string[] = [];
-  for (let after: string | null = null; ; ) {
-    const answer: { event: { invocations: Page } } = await connection.ask(
-      `query ($id: ID!, $after: String) { event(id: $id) {
-        invocations(filter: { status: [FAILED, RETRYING, SCHEDULED] }, first: 100, after: $after) {
-          nodes { id } pageInfo { hasNextPage endCursor }
-        }
-      } }`,
-      { id, after },
-    );
-    const { nodes, pageInfo } = answer.event.invocations;
-    ids.push(...nodes.map((node) => node.id));
-    if (!pageInfo.hasNextPage) return ids;
-    after = pageInfo.endCursor;
-  }
+  const all = pages<{ readonly id: string }>(connection, query, { eventId }, Number.POSITIVE_INFINITY);
+  for await (const nodes of all) ids.push(...nodes.map((node) => node.id));
+  return ids;
 }
 
 export const cancelCommand: Command = {
@@ -98,16 +88,12 @@ export const cancelCommand: Command = {
       await output.show(cancelled, () => describe(cancelled));
       return 0;
     }
-    const { cancelEvent } = await connection.ask<{
-      cancelEvent: { cancelledCount: number; userErrors: Parameters<typeof throwUserErrors>[0] };
-    }>(
-      `mutation ($input: CancelEventInput!) {
-        cancelEvent(input: $input) { cancelledCount userErrors { field message } }
-      }`,
-      { input: { id } },
+    const { cancelledCount } = await mutate<{ readonly cancelledCount: number }>(
+      connection,
+      'cancelEvent',
+      'cancelledCount',
+      { id },
     );
-    throwUserErrors(cancelEvent.userErrors);
-    const { cancelledCount } = cancelEvent;
     await output.show({ id, cancelledCount }, () => {
       const what = `${paint('bold', plain(event.type))}  ${paint('dim', id)}`;
       if (cancelledCount === 0) return `${what}  was cancelled already`;
@@ -141,19 +127,10 @@ export const rescheduleCommand: Command = {
     const timestamp = timestampOf(call.options, 'timestamp');
     const delay = secondsOf(call.options, 'delay') ?? 0;
     const connection = await connect(call);
-    const { rescheduleEvent } = await connection.ask<{
-      rescheduleEvent: {
-        event: Pick<ExplainedEvent, 'id' | 'type' | 'status' | 'dueAt'> | null;
-        userErrors: Parameters<typeof throwUserErrors>[0];
-      };
-    }>(
-      `mutation ($input: RescheduleEventInput!) {
-        rescheduleEvent(input: $input) { event { id type status dueAt } userErrors { field message } }
-      }`,
-      { input: { id: (await findEvent(connection, String(call.words[0]))).id, timestamp, delay } },
-    );
-    throwUserErrors(rescheduleEvent.userErrors);
-    const { event } = rescheduleEvent;
+    const { id } = await findEvent(connection, String(call.words[0]));
+    const { event } = await mutate<{
+      readonly event: Pick<ExplainedEvent, 'id' | 'type' | 'status' | 'dueAt'> | null;
+    }>(connection, 'rescheduleEvent', 'event { id type status dueAt }', { id, timestamp, delay });
     if (event === null) throw new ApiError('Herald answered without an event.');
     await output.show(
       event,
@@ -167,23 +144,16 @@ export const rescheduleCommand: Command = {
 async function changeInvocation(
   connection: Connection,
   mutation: 'retryInvocation' | 'cancelInvocation',
-  input: Readonly<Record<string, unknown>>,
+  input: object,
 ): Promise<Invocation> {
-  const inputType = mutation === 'retryInvocation' ? 'RetryInvocationInput' : 'CancelInvocationInput';
-  const answer = await connection.ask<
-    Readonly<
-      Record<string, { invocation: Invocation | null; userErrors: Parameters<typeof throwUserErrors>[0] }>
-    >
-  >(
-    `mutation ($input: ${inputType}!) {
-      ${mutation}(input: $input) { invocation { id triggerName status } userErrors { field message } }
-    }`,
-    { input },
+  const { invocation } = await mutate<{ readonly invocation: Invocation | null }>(
+    connection,
+    mutation,
+    'invocation { id triggerName status }',
+    input,
   );
-  const payload = answer[mutation];
-  throwUserErrors(payload?.userErrors ?? []);
-  if (payload?.invocation == null) throw new ApiError('Herald answered without an invocation.');
-  return payload.invocation;
+  if (invocation === null) throw new ApiError('Herald answered without an invocation.');
+  return invocation;
 }
 
 function describe({ id, triggerName, status }: Invocation): string {

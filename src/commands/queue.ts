@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import type { EventStatus, InvocationCounts } from '../domain/event.ts';
 import type { InvocationStatus } from '../domain/invocation.ts';
 import { type Command, type CommandCall, type ExitCode, UsageError } from './command.ts';
-import { ApiError, CONNECTION_OPTIONS, type Connection, connect, throwUserErrors } from './connection.ts';
+import { ApiError, CONNECTION_OPTIONS, type Connection, connect, mutate } from './connection.ts';
 import { isGiven, secondsOf, textOf, timestampOf } from './options.ts';
 import { createOutput, OUTPUT_OPTIONS, type Output, paint, plain } from './output.ts';
 import { clockTime, fromNow } from './time.ts';
@@ -18,12 +18,9 @@ interface QueuedEvent {
   readonly invocationCounts: InvocationCounts;
 }
 
-interface Answer {
-  readonly queueEvent: {
-    readonly event: QueuedEvent | null;
-    readonly duplicate: boolean;
-    readonly userErrors: readonly { readonly field: readonly string[] | null; readonly message: string }[];
-  };
+interface Payload {
+  readonly event: QueuedEvent | null;
+  readonly duplicate: boolean;
 }
 
 interface Progress {
@@ -81,16 +78,13 @@ export const queueCommand: Command = {
     };
     const output = createOutput(call);
     const connection = await connect(call);
-    const { queueEvent } = await connection.ask<Answer>(
-      `mutation ($input: QueueEventInput!) { queueEvent(input: $input) {
-        event { id project type source status receivedAt dueAt idempotencyKey
-          invocationCounts { total pending running succeeded failed cancelled } }
-        duplicate userErrors { field message }
-      } }`,
-      { input },
+    const { event, duplicate } = await mutate<Payload>(
+      connection,
+      'queueEvent',
+      `event { id project type source status receivedAt dueAt idempotencyKey
+        invocationCounts { total pending running succeeded failed cancelled } } duplicate`,
+      input,
     );
-    const { event, duplicate, userErrors } = queueEvent;
-    throwUserErrors(userErrors);
     if (event === null) throw new ApiError('Herald answered without an event.');
     await output.show({ ...event, duplicate }, () => describe(event, duplicate));
     return isGiven(options, 'wait') ? wait(connection, event, output, call) : 0;

@@ -1,7 +1,7 @@
 /** `triggers create | update | pause | resume | delete | rotate-secret`. */
 import { PENDING_POLICIES, TRIGGER_STATUSES } from '../domain/trigger.ts';
 import { type Command, type CommandCall, type ExitCode, UsageError } from './command.ts';
-import { ApiError, CONNECTION_OPTIONS, connect, throwUserErrors } from './connection.ts';
+import { ApiError, CONNECTION_OPTIONS, connect, mutate } from './connection.ts';
 import { choiceOf, isGiven, requiredText, textOf, wholeOf } from './options.ts';
 import { createOutput, OUTPUT_OPTIONS, type Output, paint } from './output.ts';
 import { triggerId } from './trigger-lookup.ts';
@@ -11,13 +11,10 @@ import { type ListedTrigger, TRIGGER_FIELDS, triggerTable } from './triggers.ts'
 const COMMON_OPTIONS = { ...PROJECT_OPTION, ...CONNECTION_OPTIONS, ...OUTPUT_OPTIONS };
 const NAMED: Command['words'] = { usage: '<name or id>', least: 1, most: 1 };
 
-type UserErrors = Parameters<typeof throwUserErrors>[0];
-
 interface Payload {
   readonly trigger: ListedTrigger | null;
   readonly signingSecret?: string | null;
   readonly releasedCount?: number;
-  readonly userErrors: UserErrors;
 }
 
 export const createTriggerCommand: Command = {
@@ -42,7 +39,7 @@ export const createTriggerCommand: Command = {
       ...keyOf(options),
       ...given({ project: textOf(options, 'project'), paused: isGiven(options, 'paused') || null }),
     };
-    return change(call, 'createTrigger', 'CreateTriggerInput', ['signingSecret'], async () => input);
+    return change(call, 'createTrigger', ['signingSecret'], async () => input);
   },
 };
 
@@ -78,7 +75,7 @@ export const updateTriggerCommand: Command = {
     if (Object.keys(changes).length === 0)
       throw new UsageError('triggers update: expected something to change');
     const expectedVersion = wholeOf(options, 'expected-version');
-    return change(call, 'updateTrigger', 'UpdateTriggerInput', [], async (id) => ({
+    return change(call, 'updateTrigger', [], async (id) => ({
       id: await id(),
       ...changes,
       ...given({ expectedVersion }),
@@ -90,7 +87,7 @@ export const pauseTriggerCommand: Command = {
   options: COMMON_OPTIONS,
   words: NAMED,
   notes: ['Its invocations are held until `triggers resume`; nothing is lost.'],
-  run: (call) => change(call, 'pauseTrigger', 'PauseTriggerInput', [], async (id) => ({ id: await id() })),
+  run: (call) => change(call, 'pauseTrigger', [], async (id) => ({ id: await id() })),
 };
 
 export const resumeTriggerCommand: Command = {
@@ -98,7 +95,7 @@ export const resumeTriggerCommand: Command = {
   words: NAMED,
   notes: ['Invocations that were held are delivered, oldest first.'],
   run: (call) =>
-    change(call, 'resumeTrigger', 'ResumeTriggerInput', ['releasedCount'], async (id) => ({
+    change(call, 'resumeTrigger', ['releasedCount'], async (id) => ({
       id: await id(),
     })),
 };
@@ -118,7 +115,7 @@ export const rotateSecretCommand: Command = {
   run(call) {
     const { options } = call;
     const gracePeriodHours = wholeOf(options, 'grace-hours');
-    return change(call, 'rotateTriggerSecret', 'RotateTriggerSecretInput', ['signingSecret'], async (id) => ({
+    return change(call, 'rotateTriggerSecret', ['signingSecret'], async (id) => ({
       id: await id(),
       ...keyOf(options),
       ...given({ gracePeriodHours }),
@@ -142,16 +139,10 @@ export const deleteTriggerCommand: Command = {
     const output = createOutput(call);
     const connection = await connect(call);
     const id = await triggerId(connection, String(call.words[0]), textOf(call.options, 'project'));
-    const { deleteTrigger } = await connection.ask<{
-      deleteTrigger: { deletedTriggerId: string | null; cancelledCount: number; userErrors: UserErrors };
-    }>(
-      `mutation ($input: DeleteTriggerInput!) {
-        deleteTrigger(input: $input) { deletedTriggerId cancelledCount userErrors { field message } }
-      }`,
-      { input: { id, pending } },
-    );
-    const { deletedTriggerId, cancelledCount, userErrors } = deleteTrigger;
-    throwUserErrors(userErrors);
+    const { deletedTriggerId, cancelledCount } = await mutate<{
+      readonly deletedTriggerId: string | null;
+      readonly cancelledCount: number;
+    }>(connection, 'deleteTrigger', 'deletedTriggerId cancelledCount', { id, pending });
     await output.show(
       { deletedTriggerId, cancelledCount },
       () => `Deleted ${call.words[0]}; ${cancelledCount} invocations were cancelled.`,
@@ -164,7 +155,6 @@ export const deleteTriggerCommand: Command = {
 async function change(
   call: CommandCall,
   mutation: string,
-  inputType: string,
   more: readonly ('signingSecret' | 'releasedCount')[],
   inputOf: (id: () => Promise<string>) => Promise<object>,
 ): Promise<ExitCode> {
@@ -173,15 +163,9 @@ async function change(
   const input = await inputOf(() =>
     triggerId(connection, String(call.words[0]), textOf(call.options, 'project')),
   );
-  const answer = await connection.ask<Readonly<Record<string, Payload>>>(
-    `mutation ($input: ${inputType}!) { ${mutation}(input: $input) {
-      trigger { ${TRIGGER_FIELDS} } ${more.join(' ')} userErrors { field message }
-    } }`,
-    { input },
-  );
-  const payload = answer[mutation];
-  throwUserErrors(payload?.userErrors ?? []);
-  if (payload?.trigger == null) throw new ApiError('Herald answered without a trigger.');
+  const selection = `trigger { ${TRIGGER_FIELDS} } ${more.join(' ')}`;
+  const payload = await mutate<Payload>(connection, mutation, selection, input);
+  if (payload.trigger === null) throw new ApiError('Herald answered without a trigger.');
   await show(output, payload.trigger, payload);
   return 0;
 }

@@ -56,3 +56,9 @@ export function seesProjects(caller: Caller, projects: readonly string[] | null)
   if (projects === null) return caller.projects === null;
   return projects.every((project) => seesProject(caller, project));
 }
+
+/** The project where it is one; null where they are several or all. */
+export function onlyProject(projects: readonly string[] | null): string | null {
+  const [only = null, ...others] = projects ?? [];
+  return others.length === 0 ? only : null;
+}

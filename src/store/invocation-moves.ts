@@ -3,7 +3,12 @@
  * job whose attempt may be in flight keeps its row, and the end of that attempt finds what the invocation has become.
  */
 import { type SQL, sql } from 'drizzle-orm';
+import { FINAL_STATES } from '../domain/invocation.ts';
+import { wordList } from './arrays.ts';
 import type { Transaction } from './database.ts';
+
+/** The final states, for `in (…)`. */
+export const FINAL_LIST = sql.raw(wordList(FINAL_STATES));
 
 /** Invocations that were moved together. */
 export interface Chunk {

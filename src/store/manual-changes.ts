@@ -1,10 +1,8 @@
 /** What people do to single invocations and events. The rows that it is decided on are locked until it is done. */
 import { eq, getTableColumns, type SQL, sql } from 'drizzle-orm';
-import { FINAL_STATES } from '../domain/invocation.ts';
-import { wordList } from './arrays.ts';
 import type { Transaction } from './database.ts';
 import type { EventRow } from './events.ts';
-import { cancel, move, readByIndex, renew } from './invocation-moves.ts';
+import { cancel, FINAL_LIST, move, readByIndex, renew } from './invocation-moves.ts';
 import type { InvocationRow } from './invocations.ts';
 import { events, invocations, triggers } from './schema.ts';
 import type { TriggerRow } from './triggers.ts';
@@ -126,7 +124,7 @@ async function cancelWhere(tx: Transaction, condition: SQL): Promise<number> {
     tx,
     sql`
       select i.id, i.status, i.next_attempt_at from herald.invocations i
-        where ${condition} and i.status not in (${sql.raw(wordList(FINAL_STATES))})
+        where ${condition} and i.status not in (${FINAL_LIST})
         order by i.id
         for update`,
   );

@@ -1,6 +1,5 @@
 /** Keeps the queue running: starts it again where it stops, keeps its heart beating, takes over from the dead. */
 import { setTimeout as pause } from 'node:timers/promises';
-import type { BulkRunner } from '../actions/bulk-runner.ts';
 import type { Deliver } from '../actions/deliver-invocation.ts';
 import type { Log } from '../log.ts';
 import type { Announcements } from '../store/announcements.ts';
@@ -23,7 +22,6 @@ export interface WorkerOptions {
   readonly db: Database;
   readonly announcements: Announcements;
   readonly deliver: Deliver;
-  readonly bulk: BulkRunner;
   readonly log: Log;
   /** Most attempts in flight at once. */
   readonly concurrency: number;
@@ -213,7 +211,6 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
     every(CHECK_INTERVAL_MS, log, check),
     every(RECLAIM_INTERVAL_MS, log, reclaim),
     every(STRAYS_INTERVAL_MS, log, findStrays),
-    every(STRAYS_INTERVAL_MS, log, () => options.bulk.adopt()),
     every(PRUNE_INTERVAL_MS, log, () => prune(db, options.retentionDays)),
     every(FOLD_INTERVAL_MS, log, () => foldTallies(db)),
     every(
@@ -244,7 +241,6 @@ export async function startWorker(options: WorkerOptions): Promise<WorkerProcess
       await callLines();
       await drained;
       await Promise.all(chores.map((chore) => chore.stop()));
-      await options.bulk.stop();
       // Beats to the end, or peers would take over what is still in flight.
       await heart.stop();
       await pool.end();
