@@ -1,13 +1,10 @@
 import { expect, test } from 'vitest';
-import { openDatabase } from '../../src/store/database.ts';
 import { prune } from '../../src/store/retention.ts';
-import { createTestDatabase, openSql } from '../support/database.ts';
+import { openStore } from '../support/database.ts';
 
 test('audit entries are kept for a year, keys that stopped working for 90 days, others for ever', async () => {
-  const database = await createTestDatabase();
-  await using sql = openSql(database);
-  const { url: _, ...address } = database;
-  const db = openDatabase(address, { name: 'retention test', max: 2 });
+  await using store = await openStore();
+  const { db, sql } = store;
   // UUIDv7 of `days` ago.
   const id = (days: number) => {
     const hex = (Date.now() - days * 86_400_000).toString(16).padStart(12, '0');
@@ -31,5 +28,4 @@ test('audit entries are kept for a year, keys that stopped working for 90 days, 
   expect(entries.map(({ name }) => name)).toEqual(['1', '364']);
   const keys = await sql`select name from herald.api_keys order by name`;
   expect(keys.map(({ name }) => name)).toEqual(['revoked lately', 'works']);
-  await db.$client.end();
 });

@@ -2,20 +2,19 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { retryInvocation } from '../../src/actions/manage-invocation.ts';
 import { HERALD } from '../../src/domain/caller.ts';
-import { type Database, inTransaction, openDatabase } from '../../src/store/database.ts';
+import { inTransaction } from '../../src/store/database.ts';
 import { lockInvocation } from '../../src/store/manual-changes.ts';
 import { prune } from '../../src/store/retention.ts';
-import { createTestDatabase, openSql } from '../support/database.ts';
+import { type OpenedStore, openStore } from '../support/database.ts';
 
-let db: Database;
-let sql: ReturnType<typeof openSql>;
+let store: OpenedStore;
+let db: OpenedStore['db'];
+let sql: OpenedStore['sql'];
 beforeAll(async () => {
-  const database = await createTestDatabase();
-  const { url: _, ...address } = database;
-  sql = openSql(database);
-  db = openDatabase(address, { name: 'retention test', max: 4 });
+  store = await openStore();
+  ({ db, sql } = store);
 });
-afterAll(() => Promise.all([sql.end(), db.$client.end()]));
+afterAll(() => store[Symbol.asyncDispose]());
 
 const DAY_MS = 86_400_000;
 

@@ -1,22 +1,20 @@
 /** What a delivery came to meets what people changed while it was under way. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/store/database.ts';
 import { type Settlement, settle } from '../../src/store/settlements.ts';
-import { createTestDatabase, openSql } from '../support/database.ts';
+import { type OpenedStore, openStore } from '../support/database.ts';
 
-let db: Database;
-let sql: ReturnType<typeof openSql>;
+let store: OpenedStore;
+let db: OpenedStore['db'];
+let sql: OpenedStore['sql'];
 beforeAll(async () => {
-  const database = await createTestDatabase();
-  const { url: _, ...address } = database;
-  sql = openSql(database);
-  db = openDatabase(address, { name: 'settlements test', max: 2 });
+  store = await openStore();
+  ({ db, sql } = store);
   await sql`
     insert into herald.triggers (id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers)
     values (herald.uuid_v7(), 'default', 't', 'a', 'http://127.0.0.1:9/', 1, 5000, 'JSON', '1.0', '[]')`;
 });
-afterAll(() => Promise.all([sql.end(), db.$client.end()]));
+afterAll(() => store[Symbol.asyncDispose]());
 
 /** The last attempt of an invocation failed, as whoever made it knows how many there may be. */
 async function failLastAttempt(allowed: number, reason: 'RETRIES_EXHAUSTED' | 'RECEIVER_GONE') {

@@ -1,21 +1,18 @@
-import type postgres from 'postgres';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/store/database.ts';
 import { adoptStrays, releaseStrays } from '../../src/store/strays.ts';
-import { createTestDatabase, openSql } from '../support/database.ts';
+import { type OpenedStore, openStore } from '../support/database.ts';
 
-let sql: postgres.Sql;
-let db: Database;
+let store: OpenedStore;
+let db: OpenedStore['db'];
+let sql: OpenedStore['sql'];
 beforeAll(async () => {
-  const database = await createTestDatabase();
-  const { url: _, ...address } = database;
-  sql = openSql(database);
-  db = openDatabase(address, { name: 'strays', max: 2 });
+  store = await openStore();
+  ({ db, sql } = store);
   await sql`
     insert into herald.triggers (id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers)
     values (herald.uuid_v7(), 'default', 't', 'a', 'http://127.0.0.1:9/', 3, 5000, 'JSON', '1.0', '[]')`;
 });
-afterAll(() => Promise.all([sql.end(), db.$client.end()]));
+afterAll(() => store[Symbol.asyncDispose]());
 
 const jobs = async (): Promise<number> => {
   const [row] =

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import { inject } from 'vitest';
-import type { DatabaseAddress } from '../../src/store/database.ts';
+import { type Database, type DatabaseAddress, openDatabase } from '../../src/store/database.ts';
 import { TEMPLATE } from './server.ts';
 
 export type TestDatabase = Extract<DatabaseAddress, { host: string }> & { readonly url: string };
@@ -30,4 +30,23 @@ export function openSql(
   const { url: _, ...address } = database;
   const sql = postgres({ ...address, max, onnotice: () => {}, connection: settings });
   return Object.assign(sql, { [Symbol.asyncDispose]: () => sql.end() });
+}
+
+/** A database of its own, as the store opens it, and a plain client beside it. */
+export interface OpenedStore extends AsyncDisposable {
+  readonly db: Database;
+  readonly sql: postgres.Sql;
+}
+
+/** `max`: connections of the store. */
+export async function openStore(max = 4): Promise<OpenedStore> {
+  const database = await createTestDatabase();
+  const { url: _, ...address } = database;
+  const sql = openSql(database);
+  const db = openDatabase(address, { name: 'store test', max });
+  return {
+    db,
+    sql,
+    [Symbol.asyncDispose]: async () => void (await Promise.all([sql.end(), db.$client.end()])),
+  };
 }
