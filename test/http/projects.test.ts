@@ -39,6 +39,12 @@ beforeAll(async () => {
   receiver = await startReceiver();
   foreign = await createKey(app, { name: 'foreign', projects: ['mine'] });
   await createTrigger(app, { project: 'mine', name: 'mine-trigger', type: 'mine.type', url: receiver.url });
+  // That a key is used is noted soon after, and once a minute: not between two answers that are to be the same.
+  await ask(app.url, foreign.secret, '{ viewer { name } }');
+  await until(async () => {
+    const [row] = await sql`select last_used_at from herald.api_keys where id = ${foreign.id}`;
+    return row?.last_used_at;
+  }, 'the use of the key to be noted');
   victim = { ...MARKS, ids: await makeVictim() };
   // As many ids, none of which exists.
   nobody = {
