@@ -3,6 +3,7 @@ import { openAccess } from './access.ts';
 import { createBulkRunner } from './actions/bulk-runner.ts';
 import { createMoves } from './actions/move-invocations.ts';
 import { createQueue } from './actions/queue-event.ts';
+import { createTrials, MAX_TESTS } from './actions/try-trigger.ts';
 import type { Config } from './config.ts';
 import { describeEgress } from './domain/address.ts';
 import { createGraphiqlPage } from './graphql/graphiql.ts';
@@ -13,6 +14,7 @@ import { type HttpServer, startServer } from './http/server.ts';
 import { createAwaitAnswer } from './http/synchronous.ts';
 import type { Log } from './log.ts';
 import type { Opened } from './opening.ts';
+import { openSender } from './sending.ts';
 import type { ChangeFeed } from './store/changes.ts';
 import { type openClient, type openDatabase, ping } from './store/database.ts';
 import type { Installation } from './store/installation.ts';
@@ -38,18 +40,20 @@ export interface Answering {
   hangUp(): Promise<void>;
 }
 
-/** Errors: StartupError where the port is taken; where the database is away. */
+/** Errors: StartupError where the port is taken or EGRESS_CA_FILE cannot be used; where the database is away. */
 export async function startAnswering(parts: AnsweringParts): Promise<Answering> {
   const { config, log, opened, db, feed, secrets, installation } = parts;
   const { authenticate, admit, origins } = await openAccess(parts);
   const queue = createQueue(db);
   const bulk = createBulkRunner(db, log);
   opened.push({ what: 'bulk operations', close: () => bulk.stop() });
+  const sender = await openSender(config, opened, MAX_TESTS);
   const graphql = createGraphql({
     db,
     feed,
     queue,
     triggers: { db, secrets, egress: config.egress, moves: createMoves(db) },
+    trials: createTrials({ db, secrets, sender, source: installation.source, log }),
     bulk,
     server: {
       version: VERSION,

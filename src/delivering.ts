@@ -5,11 +5,10 @@ import type { Config } from './config.ts';
 import { within } from './deadline.ts';
 import type { Log } from './log.ts';
 import type { Opened } from './opening.ts';
+import { openSender } from './sending.ts';
 import type { Announcements } from './store/announcements.ts';
 import { BATCH_SETTINGS, type DatabaseAddress, openDatabase } from './store/database.ts';
 import type { SecretBox } from './store/secrets.ts';
-import { readAuthorities } from './webhook/authorities.ts';
-import { createSender } from './webhook/send.ts';
 import { every } from './worker/chores.ts';
 import { startWorker } from './worker/runner.ts';
 
@@ -27,24 +26,15 @@ export interface DeliveringParts {
 const CONNECTIONS = 6;
 /** How often bulk operations are looked for that nobody works on, in ms. */
 const ADOPT_INTERVAL_MS = 30_000;
-/** What is in flight when the worker is given up on gets this long to end by itself, in ms. */
-const SENDER_CLOSE_MS = 1000;
 
 /** Errors: where the database is away; StartupError where EGRESS_CA_FILE cannot be used. */
 export async function startDelivering(parts: DeliveringParts): Promise<void> {
   const { config, log, opened, address, announcements, secrets } = parts;
   const db = openDatabase(address, { name: 'herald worker', max: CONNECTIONS, settings: BATCH_SETTINGS });
   opened.push({ what: 'worker database', close: () => db.$client.end({ timeout: 5 }) });
-  const sender = createSender({
-    policy: config.egress,
-    connectionsPerOrigin: config.concurrency,
-    proxy: config.egressProxy,
-    ca: config.egressCaFile === null ? [] : await readAuthorities(config.egressCaFile),
-  });
-  // Nothing is in flight any more, unless the worker was given up on: those attempts end with the process.
-  const busy = `it is still busy after ${SENDER_CLOSE_MS / 1000} s`;
-  opened.push({ what: 'sender', close: () => within(SENDER_CLOSE_MS, sender.close(), busy) });
   const { concurrency, retentionDays, shutdownSeconds } = config;
+  // When it is closed nothing is in flight any more, unless the worker was given up on: that ends with the process.
+  const sender = await openSender(config, opened, concurrency);
   const deliver = createDeliver({ db, secrets, sender, log, concurrency });
   const bulk = createBulkRunner(db, log);
   const adopting = every(ADOPT_INTERVAL_MS, log, () => bulk.adopt());

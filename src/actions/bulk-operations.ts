@@ -29,7 +29,7 @@ export async function startBulkOperation(
   const started = await writing(db, async (tx) => {
     if ((await lockRunning(tx, asked.projects)) >= MAX_RUNNING_OPERATIONS) {
       const message = `expected fewer than ${MAX_RUNNING_OPERATIONS} bulk operations at work; wait until one ends`;
-      return fail(problem([], 'WRONG_STATE', message));
+      return fail(problem([], 'LIMIT_EXCEEDED', message));
     }
     const operation = await insertBulkOperation(tx, asked);
     const { id, kind: name } = operation;

@@ -5,7 +5,7 @@
 import type { Outcome } from '../domain/attempt.ts';
 import { HERALD } from '../domain/caller.ts';
 import { AppError } from '../domain/errors.ts';
-import { FINAL_STATES } from '../domain/invocation.ts';
+import { causeOf, FINAL_STATES } from '../domain/invocation.ts';
 import { type Decision, decide } from '../domain/retry.ts';
 import type { Log } from '../log.ts';
 import { answering, createBatcher } from '../store/batch.ts';
@@ -88,7 +88,8 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
 
   async function send(delivery: Delivery, trigger: DeliveryTrigger) {
     const request = buildRequest(delivery, trigger);
-    const sent = toAttempt(delivery, trigger, request);
+    const cause = causeOf(delivery.attemptCount + 1, delivery.manualAttempt);
+    const sent = toAttempt(cause, trigger, request);
     const outcome = await showing(delivery, sent, sender.send(request));
     return { sent, outcome: maskSecrets(outcome, trigger.secretValues) };
   }

@@ -31,8 +31,14 @@ export interface DeliveryTrigger {
   readonly maskedHeaders: readonly Header[];
   /** Values of the secret ones. */
   readonly secretValues: readonly string[];
-  /** Current first; `expiresAt` in epoch milliseconds, null for the current one. */
-  readonly keys: readonly { readonly key: KeyObject; readonly expiresAt: number | null }[];
+  /** Current first. */
+  readonly keys: readonly LiveKey[];
+}
+
+export interface LiveKey {
+  readonly key: KeyObject;
+  /** Epoch milliseconds; null for the current one. */
+  readonly expiresAt: number | null;
 }
 
 export interface TriggerCache {

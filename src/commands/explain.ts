@@ -132,7 +132,11 @@ export function explainAttempt(attempt: ExplainedAttempt): string {
 }
 
 /** E.g. `nothing listens at that address (connect ECONNREFUSED 127.0.0.1:3000)`. */
-function describeFailure({ errorCode, errorMessage, response }: ExplainedAttempt): string {
+export function describeFailure({
+  errorCode,
+  errorMessage,
+  response,
+}: Pick<ExplainedAttempt, 'errorCode' | 'errorMessage' | 'response'>): string {
   const meaning = errorCode === null ? 'failed' : ERROR[errorCode];
   if (response !== null || errorMessage === null) return meaning;
   return `${meaning} (${shortened(errorMessage, SHOWN_BODY)})`;

@@ -1,12 +1,11 @@
 /** `queue`: queues an event, and waits for its end where asked to. */
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import type { EventStatus, InvocationCounts } from '../domain/event.ts';
 import type { InvocationStatus } from '../domain/invocation.ts';
-import { type Command, type CommandCall, type ExitCode, UsageError } from './command.ts';
+import type { Command, CommandCall, ExitCode } from './command.ts';
 import { ApiError, CONNECTION_OPTIONS, type Connection, connect, mutate } from './connection.ts';
 import { isGiven, secondsOf, textOf, timestampOf } from './options.ts';
 import { createOutput, OUTPUT_OPTIONS, type Output, paint, plain } from './output.ts';
+import { DATA_NOTE, DATA_WORD, readData } from './payload.ts';
 import { clockTime, fromNow } from './time.ts';
 import { EVENT_STYLE, INVOCATION_STYLE } from './words.ts';
 
@@ -59,9 +58,9 @@ export const queueCommand: Command = {
     ...CONNECTION_OPTIONS,
     ...OUTPUT_OPTIONS,
   },
-  words: { usage: '<type> [<data>|@<file>|-]', least: 1, most: 2 },
+  words: { usage: `<type> ${DATA_WORD}`, least: 1, most: 2 },
   notes: [
-    'The data are JSON and arrive byte for byte; `@file` reads them from a file, `-` from standard input.',
+    DATA_NOTE,
     'With --wait the exit code is 0 where every trigger was served, 1 where one failed, the event was cancelled, or nothing matched it.',
     'Example: npm run herald -- queue order.paid \'{"id": 42}\' --delay 10m --wait',
   ],
@@ -92,21 +91,6 @@ export const queueCommand: Command = {
 };
 
 const withProject = (project: string | null) => (project === null ? {} : { project });
-
-/** Errors: UsageError where there is nothing to read. */
-async function readData(word: string | undefined, { env, readInput }: CommandCall): Promise<string | null> {
-  if (word === undefined) return null;
-  if (word === '-') return readInput();
-  if (!word.startsWith('@')) return word;
-  // npm runs scripts in the package's directory, and keeps the caller's own here.
-  const base = env.npm_lifecycle_event === 'herald' && env.INIT_CWD ? env.INIT_CWD : '.';
-  const path = resolve(base, word.slice(1));
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    throw new UsageError(`queue: cannot read ${path}: ${error instanceof Error ? error.message : error}`);
-  }
-}
 
 function describe({ id, type, status, dueAt, invocationCounts }: QueuedEvent, duplicate: boolean): string {
   const count = invocationCounts.total;

@@ -46,6 +46,14 @@ export const COMMANDS: CommandTable = {
     summary: 'change a trigger',
     load: async () => (await import('./triggers-change.ts')).updateTriggerCommand,
   },
+  'triggers test': {
+    summary: 'send one test request to its receiver, and show the answer',
+    load: async () => (await import('./triggers-test.ts')).testTriggerCommand,
+  },
+  'triggers preview': {
+    summary: 'show what would be sent, as a curl command line',
+    load: async () => (await import('./triggers-test.ts')).previewDeliveryCommand,
+  },
   'triggers pause': {
     summary: "hold a trigger's deliveries",
     load: async () => (await import('./triggers-change.ts')).pauseTriggerCommand,

@@ -120,7 +120,8 @@ function checkProject(project: string): readonly Problem[] {
   return [problem('project', 'NOT_FOUND', `no project ${JSON.stringify(project)}`)];
 }
 
-function checkData(data: string): readonly Problem[] {
+/** Problems of a payload, given as JSON text. */
+export function checkData(data: string): readonly Problem[] {
   const bytes = Buffer.byteLength(data);
   if (bytes > MAX_DATA_BYTES) {
     return [problem('data', 'TOO_LARGE', `expected data of at most ${MAX_DATA_BYTES} bytes, got ${bytes}`)];

@@ -1,12 +1,17 @@
 /** Attempts: the type, with the request as it was sent and the response as it came. */
 import { envelope } from '../domain/envelope.ts';
 import type { AttemptCause, AttemptStatus } from '../domain/invocation.ts';
-import type { AttemptRow } from '../store/attempts.ts';
 import { builder, type Described } from './builder.ts';
 import { defineConnection } from './connection.ts';
 import { ATTEMPT_ERROR_CODE } from './invocation-list.ts';
 import type { Loaders } from './loaders.ts';
-import { AttemptRef, InvocationRef } from './refs.ts';
+import {
+  AttemptRef,
+  AttemptRequestRef,
+  InvocationRef,
+  type ShownAttempt,
+  type ShownRequest,
+} from './refs.ts';
 import { HttpHeader, headerList } from './shared.ts';
 
 const ATTEMPT_STATUS = builder.enumType('AttemptStatus', {
@@ -31,7 +36,7 @@ const ATTEMPT_CAUSE = builder.enumType('AttemptCause', {
   } satisfies Described<AttemptCause>,
 });
 
-const AttemptTimings = builder.objectRef<AttemptRow>('AttemptTimings');
+const AttemptTimings = builder.objectRef<ShownAttempt>('AttemptTimings');
 AttemptTimings.implement({
   description:
     "Where an attempt's time went, in milliseconds from its start. Null means the phase was not reached or reused.",
@@ -44,8 +49,7 @@ AttemptTimings.implement({
   }),
 });
 
-const AttemptRequest = builder.objectRef<AttemptRow>('AttemptRequest');
-AttemptRequest.implement({
+AttemptRequestRef.implement({
   description: 'An HTTP request as sent.',
   fields: (t) => ({
     url: t.expose('requestUrl', { type: 'URL', description: 'Target URL at the time of the attempt.' }),
@@ -57,13 +61,13 @@ AttemptRequest.implement({
     body: t.string({
       nullable: true,
       description: 'Body as sent; null when retention removed it.',
-      resolve: (attempt, _args, { loaders }) => sentBody(attempt, loaders),
+      resolve: (request, _args, { loaders }) => sentBody(request, loaders),
     }),
     bodySize: t.expose('requestBodySize', { type: 'SafeInt', description: 'Size of the body in bytes.' }),
   }),
 });
 
-const AttemptResponse = builder.objectRef<AttemptRow & { readonly responseStatus: number }>(
+const AttemptResponse = builder.objectRef<ShownAttempt & { readonly responseStatus: number }>(
   'AttemptResponse',
 );
 AttemptResponse.implement({
@@ -102,7 +106,8 @@ AttemptRef.implement({
       type: InvocationRef,
       nullable: true,
       description: 'The invocation; null for attempts made by `testTrigger`.',
-      resolve: ({ invocationId }, _args, { loaders }) => loaders.invocation(invocationId),
+      resolve: ({ invocationId }, _args, { loaders }) =>
+        invocationId === null ? null : loaders.invocation(invocationId),
     }),
     number: t.exposeInt('number', { description: '1 for the first attempt.' }),
     status: t.expose('status', { type: ATTEMPT_STATUS, description: 'Outcome.' }),
@@ -135,7 +140,11 @@ AttemptRef.implement({
       description: 'Where the time went; null when nothing was measured.',
       resolve: (attempt) => (attempt.totalMs === null ? null : attempt),
     }),
-    request: t.field({ type: AttemptRequest, description: 'What was sent.', resolve: (attempt) => attempt }),
+    request: t.field({
+      type: AttemptRequestRef,
+      description: 'What was sent.',
+      resolve: (attempt) => attempt,
+    }),
     response: t.field({
       type: AttemptResponse,
       nullable: true,
@@ -156,11 +165,13 @@ export const AttemptConnection = defineConnection(AttemptRef, {
 });
 
 /** Bodies are not stored: what was sent follows from the event and the attempt's mode. */
-async function sentBody(attempt: AttemptRow, loaders: Loaders): Promise<string | null> {
-  const invocation = await loaders.invocation(attempt.invocationId);
+async function sentBody(request: ShownRequest, loaders: Loaders): Promise<string | null> {
+  const { invocationId, contentMode, specVersion } = request;
+  if (invocationId === null) return request.requestBody ?? null;
+  const invocation = await loaders.invocation(invocationId);
   const event = invocation && (await loaders.event(invocation.eventId));
   if (event == null || event.data === null) return null;
-  const { body } = envelope({ ...event, data: event.data }, attempt.contentMode, attempt.specVersion);
+  const { body } = envelope({ ...event, data: event.data }, contentMode, specVersion);
   loaders.budget.spend({ bytes: body.length });
   return body.toString();
 }

@@ -18,6 +18,7 @@ const AUDIT_ACTION = builder.enumType('AuditAction', {
     },
     TRIGGER_RESUMED: { description: 'A trigger was resumed.' },
     TRIGGER_SECRET_ROTATED: { description: 'A trigger got a new signing key.' },
+    TRIGGER_TESTED: { description: 'A test request was sent to the receiver of a trigger.' },
     EVENT_CANCELLED: { description: 'An event was cancelled.' },
     EVENT_RESCHEDULED: { description: "An event's due time was moved." },
     INVOCATION_CANCELLED: { description: 'An invocation was cancelled.' },

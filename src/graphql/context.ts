@@ -3,11 +3,12 @@ import type { ExecutionResult } from 'graphql';
 import type { Caller } from '../domain/caller.ts';
 import type { EventRow } from '../store/events.ts';
 import { type Budget, createBudget } from './budget.ts';
+import type { Patience } from './deadline.ts';
 import type { LiveRows } from './live-rows.ts';
 import { createLoaders, type Loaders } from './loaders.ts';
 import type { GraphqlServices } from './services.ts';
 
-export interface GraphqlContext {
+export interface GraphqlContext extends Patience {
   readonly services: GraphqlServices;
   readonly caller: Caller;
   /** Rows that all subscriptions share. */

@@ -1,14 +1,11 @@
 /** How operations run: queries and mutations within a deadline, subscriptions with a fresh context for every payload. */
 import { createSourceEventStream, type ExecutionArgs, type ExecutionResult, execute } from 'graphql';
 import type { Plugin } from 'graphql-yoga';
-import { AppError } from '../domain/errors.ts';
 import type { Deliver, GraphqlContext } from './context.ts';
+import { inTime } from './deadline.ts';
 import { graphqlError, STATUS_OF_CODE, shortened, type Translate } from './errors.ts';
 import { createPayloadShare, type Payloads } from './payloads.ts';
 import { withPlainNumbers } from './variables.ts';
-
-/** Longest a query, a mutation or a payload of a subscription may take, in ms. */
-const EXECUTION_TIMEOUT_MS = 10_000;
 
 /** Subscriptions this process serves at once: each change is looked at for each of them. */
 const MAX_SUBSCRIPTIONS = 1000;
@@ -61,23 +58,9 @@ function statusOfResult({ data, errors }: ExecutionResult): number | null {
 /** What has nothing to wait for is answered at once, without the cost of a timer. */
 async function withinDeadline(args: ExecutionArgs): Promise<ExecutionResult> {
   const executed = execute(args);
-  const result = executed instanceof Promise ? await inTime(executed) : executed;
+  const context = args.contextValue as GraphqlContext;
+  const result = executed instanceof Promise ? await inTime(executed, context) : executed;
   return result.errors === undefined ? result : { ...result, errors: shortened(result.errors) };
-}
-
-async function inTime(executed: Promise<ExecutionResult>): Promise<ExecutionResult> {
-  const deadline = Promise.withResolvers<ExecutionResult>();
-  const timer = setTimeout(() => {
-    const seconds = EXECUTION_TIMEOUT_MS / 1000;
-    deadline.reject(
-      new AppError('TIMEOUT', `the operation took longer than ${seconds} s; it may still complete`),
-    );
-  }, EXECUTION_TIMEOUT_MS);
-  try {
-    return await Promise.race([executed, deadline.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /**

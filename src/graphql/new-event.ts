@@ -45,7 +45,8 @@ export function toNewEvent(asked: EventAsked, { caller, trace }: GraphqlContext)
   });
 }
 
-function dataOf({ data, dataText }: EventAsked): Result<string> {
+/** The payload's exact JSON text. */
+export function dataOf({ data, dataText }: Pick<EventAsked, 'data' | 'dataText'>): Result<string> {
   if (dataText == null) return succeed(data?.text ?? 'null');
   if (data != null) return fail(problem('dataText', 'INVALID', 'expected data or dataText, got both'));
   const at = jsonErrorAt(dataText);

@@ -17,6 +17,7 @@ import './queue-status.ts';
 import './rotate-secret.ts';
 import './server.ts';
 import './stats.ts';
+import './try-trigger.ts';
 
 export const schema = builder.toSchema({ sortSchema: false });
 

@@ -2,6 +2,7 @@
 
 import type { BulkRunner } from '../actions/bulk-runner.ts';
 import type { Queue } from '../actions/queue-event.ts';
+import type { Trials } from '../actions/try-trigger.ts';
 import type { TriggerDeps } from '../actions/write-trigger.ts';
 import type { ChangeFeed } from '../store/changes.ts';
 import type { Database } from '../store/database.ts';
@@ -13,6 +14,7 @@ export interface GraphqlServices {
   readonly feed: ChangeFeed;
   readonly queue: Queue;
   readonly triggers: TriggerDeps;
+  readonly trials: Trials;
   readonly bulk: BulkRunner;
   readonly server: {
     readonly version: string;

@@ -48,6 +48,7 @@ export function createGraphql(services: GraphqlServices): Graphql {
     readQueued,
     trace: readTrace(headers),
     deliver,
+    patienceMs: 0,
     loaders: createLoaders(services.db, createBudget()),
   });
 

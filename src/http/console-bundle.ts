@@ -13,8 +13,8 @@ export type Bundle = ReadonlyMap<string, string>;
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SOURCE = join(ROOT, 'src/console');
 const CACHE = join(ROOT, 'node_modules/.cache/console');
-/** What decides about the output beside the console's own files: the versions of its libraries, and how it is made. */
-const ALSO = ['package-lock.json', 'src/http/console-bundle.ts'];
+/** What decides about the output beside the console's own files: what it imports, and how it is made. */
+const ALSO = ['package-lock.json', 'src/domain/curl.ts', 'src/http/console-bundle.ts'];
 
 /** Errors: whatever the bundler throws, e.g. where the platform has no build of it. */
 export async function readConsoleBundle(): Promise<Bundle> {

@@ -89,6 +89,38 @@ describe('triggers', () => {
     expect(await run(['triggers', '-p', 'shop'])).toEqual({ code: 0, out: '', err: '' });
   });
 
+  test('tested: the answer of its receiver; previewed: what would be sent', async () => {
+    const before = receiver.deliveries.length;
+    await lineOf('triggers', 'create', 'tried', '--type', 'tried', '--to', receiver.url);
+    const preview = await run(['triggers', 'preview', 'tried', '{"n": 1.0}', '-o', 'text']);
+    expect([preview.code, preview.err]).toEqual([0, '']);
+    expect(preview.out).toContain(`curl -i '${receiver.url}'`);
+    expect(preview.out).toContain('"type":"tried"');
+    expect(preview.out).toContain('"data":{"n": 1.0}}');
+    expect(receiver.deliveries).toHaveLength(before);
+
+    receiver.answer = status(200, 'thanks\n\u001b[2Jbye');
+    const taken = await run(
+      ['triggers', 'test', 'tried', '-', '--type', 'other', '-o', 'text'],
+      '{"n": 2.0}',
+    );
+    expect([taken.code, taken.err]).toEqual([0, '']);
+    expect(taken.out).toMatch(/^→ http:\S+ {2}200 after \S+.*\nthanks\n\\u001b\[2Jbye\n$/);
+    expect(receiver.deliveries.at(-1)?.text).toContain('"type":"other"');
+    expect(receiver.deliveries.at(-1)?.text).toContain('"data":{"n": 2.0}}');
+
+    receiver.answer = status(500, 'no');
+    const refused = await run(['triggers', 'test', 'tried']);
+    receiver.answer = ok;
+    expect(refused.code).toBe(1);
+    expect(parseLines(refused.out)[0]).toMatchObject({
+      ...{ status: 'FAILED', errorCode: 'HTTP_STATUS' },
+      response: { statusCode: 500, body: 'no' },
+    });
+    const wrong = await run(['triggers', 'test', 'tried', '{']);
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining('dataText to be JSON')]);
+  });
+
   test('a table for people', async () => {
     await createTrigger(app, { name: 'tabled', type: 'table.laid', url: receiver.url });
     const { out } = await run(['triggers', '--type', 'table.laid', '-o', 'text']);

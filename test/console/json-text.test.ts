@@ -1,7 +1,6 @@
 /** JSON as text: shown indented, never changed. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { curlOf } from '../../src/console/screens/event/curl.ts';
 import { indentJson, jsonProblem, tokenize } from '../../src/console/ui/json-text.ts';
 
 describe('indentJson', () => {
@@ -38,24 +37,5 @@ test('tokens put together are the text again', () => {
           .join(''),
       ).toBe(text);
     }),
-  );
-});
-
-test('a curl command quotes what a shell would read', () => {
-  const request = {
-    url: 'https://example.com/$(x)',
-    headers: [
-      { name: 'content-length', value: '7' },
-      { name: 'x-name', value: "O'Neil `id`" },
-    ],
-    body: `{"a":"it's"}`,
-    bodySize: 12,
-  };
-  expect(curlOf(request)).toBe(
-    [
-      "curl -i 'https://example.com/$(x)'",
-      "-H 'x-name: O'\\''Neil `id`'",
-      `--data-raw '{"a":"it'\\''s"}'`,
-    ].join(' \\\n  '),
   );
 });

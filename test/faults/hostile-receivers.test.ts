@@ -65,16 +65,16 @@ test(`${HOSTILE.length * COPIES} hostile receivers at once: each attempt ends in
   await healthy.received(300, 20_000);
 
   const codes = new Map<string, string | null>();
-  await Promise.all(
-    HOSTILE.flatMap(([, start, errorCode], kind) =>
+  for (const [kind, [, start, errorCode]] of HOSTILE.entries()) {
+    await Promise.all(
       Array.from({ length: COPIES }, async (_, copy) => {
         const { url } = stack.use(await start());
         const name = `h${kind}.${copy}`;
         codes.set(name, errorCode);
         await ask(CREATE, { input: { name, type: 'hostile', url, retries: 0, timeout: TIMEOUT_MS } });
       }),
-    ),
-  );
+    );
+  }
   await ask(CREATE, { input: { name: 'beside', type: 'hostile', url: healthy.url, retries: 0 } });
   codes.set('beside', null);
 

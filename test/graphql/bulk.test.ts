@@ -262,7 +262,7 @@ describe('what is refused, and who sees what', () => {
       insert into herald.bulk_operations (id, kind, filter, next_at)
       select herald.uuid_v7(), 'CANCEL_EVENTS', '{}', 'infinity' from generate_series(1, ${MAX_RUNNING_OPERATIONS}::int)`;
     const { userErrors } = await begin('cancelEvents', { filter: { type: ['none'] } });
-    expect(userErrors).toMatchObject([{ field: null, code: 'WRONG_STATE' }]);
+    expect(userErrors).toMatchObject([{ field: null, code: 'LIMIT_EXCEEDED' }]);
     // Those who see other projects are not held up.
     const theirs = await begin('cancelEvents', { filter: { type: ['none'] } }, AS_SHOPKEEPER);
     expect(theirs.userErrors).toEqual([]);

@@ -6,6 +6,7 @@ import type postgres from 'postgres';
 import { createBulkRunner } from '../../src/actions/bulk-runner.ts';
 import { createMoves } from '../../src/actions/move-invocations.ts';
 import { createQueue } from '../../src/actions/queue-event.ts';
+import { createTrials } from '../../src/actions/try-trigger.ts';
 import { ALL_PROJECTS_ADMIN, type Caller } from '../../src/domain/caller.ts';
 import { AppError } from '../../src/domain/errors.ts';
 import type { GraphqlServices } from '../../src/graphql/services.ts';
@@ -14,6 +15,7 @@ import { listenForAnnouncements } from '../../src/store/announcements.ts';
 import { type ChangeFeed, createChangeFeed } from '../../src/store/changes.ts';
 import { type Database, openClient, openDatabase } from '../../src/store/database.ts';
 import { createSecretBox } from '../../src/store/secrets.ts';
+import { createSender } from '../../src/webhook/send.ts';
 import { createTestDatabase, openSql } from '../support/database.ts';
 
 export interface LogLine {
@@ -38,6 +40,8 @@ export interface Door extends AsyncDisposable {
   close(): Promise<void>;
 }
 
+const EGRESS = { mode: 'private', allowCidrs: [] } as const;
+
 export const TOKEN = 'test-token';
 export const AUTHORIZED = { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' };
 
@@ -57,16 +61,19 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
   const feed = counted(createChangeFeed(db, await listenForAnnouncements(listener)));
   const logged: LogLine[] = [];
   const bulk = createBulkRunner(db, () => {});
+  const secrets = createSecretBox([randomBytes(32)]);
+  const sender = createSender({ policy: EGRESS });
   const services: GraphqlServices = {
     db,
     feed: feed.feed,
     queue: createQueue(db),
     triggers: {
       db,
-      secrets: createSecretBox([randomBytes(32)]),
-      egress: { mode: 'private', allowCidrs: [] },
+      secrets,
+      egress: EGRESS,
       moves: createMoves(db),
     },
+    trials: createTrials({ db, secrets, sender, source: 'urn:test', log: () => {} }),
     bulk,
     server: { version: '0.0.0-test', defaultSource: 'urn:test', egressPolicy: 'private', retentionDays: 30 },
     maxBodyBytes: options.maxBodyBytes ?? 1024 * 1024,
@@ -99,6 +106,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
   async function close(): Promise<void> {
     feed.feed.close();
     await bulk.stop();
+    await sender.close();
     await sockets.close();
     server.closeAllConnections();
     await new Promise((resolve) => server.close(resolve));

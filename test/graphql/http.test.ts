@@ -239,6 +239,8 @@ describe('scopes', () => {
       createTrigger: '{ name: "n", type: "t", url: "http://127.0.0.1" }',
       queueEvent: '{ type: "t" }',
       queueEvents: '{ events: [{ type: "t" }] }',
+      previewDelivery: '{ triggerId: "x" }',
+      testTrigger: '{ triggerId: "x" }',
       retryInvocations: '{ filter: { project: "x" } }',
       cancelEvents: '{ filter: { project: "x" } }',
     };

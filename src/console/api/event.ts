@@ -1,6 +1,6 @@
 /** Events: lists, one with everything about it, and queueing one. */
 import { type Connection, document, type UserError } from './document.ts';
-import type { InvocationDetail } from './invocation.ts';
+import { ATTEMPT, type InvocationDetail } from './invocation.ts';
 
 export type EventStatus = 'SCHEDULED' | 'IN_PROGRESS' | 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'UNMATCHED';
 
@@ -61,11 +61,6 @@ export interface EventDetail extends EventRow {
   readonly traceparent: string | null;
   readonly invocations: Pick<Connection<InvocationDetail>, 'nodes' | 'totalCount'>;
 }
-
-const ATTEMPT = `id number status cause errorCode errorMessage startedAt finishedAt durationMs
-  timings { dnsMs connectMs tlsMs firstByteMs totalMs }
-  request { url headers { name value } body bodySize }
-  response { statusCode headers { name value } body bodyTruncated remoteAddress }`;
 
 const INVOCATION = `id triggerName status failureReason attemptCount maxAttempts nextAttemptAt createdAt updatedAt
   finishedAt deliveryLatencyMs

@@ -120,6 +120,12 @@ export interface Attempt {
   } | null;
 }
 
+export const REQUEST = 'url headers { name value } body bodySize';
+
+export const ATTEMPT = `id number status cause errorCode errorMessage startedAt finishedAt durationMs
+  timings { dnsMs connectMs tlsMs firstByteMs totalMs } request { ${REQUEST} }
+  response { statusCode headers { name value } body bodyTruncated remoteAddress }`;
+
 export interface InvocationDetail extends Omit<InvocationRow, 'event' | 'lastAttempt'> {
   readonly finishedAt: string | null;
   readonly deliveryLatencyMs: number | null;

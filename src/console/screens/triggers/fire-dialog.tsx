@@ -9,6 +9,7 @@ import { Icon } from '../../ui/icon.tsx';
 import { JsonEditor } from '../../ui/json-editor.tsx';
 import { jsonProblem } from '../../ui/json-text.ts';
 import { errorsByField, type FieldErrors } from './form-values.ts';
+import { lastData, rememberData } from './last-data.ts';
 import { ReceiverAnswer } from './receiver-answer.tsx';
 
 interface FireDialogProps {
@@ -20,11 +21,8 @@ interface FireDialogProps {
   readonly onClose: () => void;
 }
 
-const SAMPLE = '{\n  "id": 42,\n  "hello": "world"\n}';
-const keyOf = (project: string, type: string): string => `herald-data:${project}:${type}`;
-
 export function FireDialog({ title, type, project, data, onClose }: FireDialogProps) {
-  const [text, setText] = useState(() => data ?? sessionStorage.getItem(keyOf(project, type)) ?? SAMPLE);
+  const [text, setText] = useState(() => data ?? lastData(project, type));
   const [delay, setDelay] = useState('');
   const [time, setTime] = useState('');
   const [synchronously, setSynchronously] = useState(false);
@@ -56,7 +54,7 @@ export function FireDialog({ title, type, project, data, onClose }: FireDialogPr
         },
       });
       if (queueEvent.event === null) return setErrors(errorsByField(queueEvent.userErrors));
-      sessionStorage.setItem(keyOf(project, type), text);
+      rememberData(project, type, text);
       setErrors({});
       if (synchronously && !later) setEventId(queueEvent.event.id);
       else open(queueEvent.event.id);

@@ -7,16 +7,21 @@ import { FireDialog } from './fire-dialog.tsx';
 import { PauseDialog } from './pause-dialog.tsx';
 import { RotateDialog } from './rotate-dialog.tsx';
 import { SecretDialog } from './secret-dialog.tsx';
+import { TestDialog } from './test-dialog.tsx';
 import { TriggerForm } from './trigger-form.tsx';
 
 export type TriggerTask =
   | { readonly kind: 'ADD'; readonly type: string }
-  | { readonly kind: 'EDIT' | 'FIRE' | 'ROTATE' | 'PAUSE' | 'RESUME' | 'DELETE'; readonly trigger: Trigger };
+  | {
+      readonly kind: 'EDIT' | 'FIRE' | 'TEST' | 'ROTATE' | 'PAUSE' | 'RESUME' | 'DELETE';
+      readonly trigger: Trigger;
+    };
 
 export function menuOf(trigger: Trigger, onTask: (task: TriggerTask) => void): readonly MenuItem[] {
   const paused = trigger.status === 'PAUSED';
   return [
     { label: 'Edit', icon: 'pencil', run: () => onTask({ kind: 'EDIT', trigger }) },
+    { label: 'Test', icon: 'send', run: () => onTask({ kind: 'TEST', trigger }) },
     paused
       ? { label: 'Resume', icon: 'play', run: () => onTask({ kind: 'RESUME', trigger }) }
       : { label: 'Pause', icon: 'pause', run: () => onTask({ kind: 'PAUSE', trigger }) },
@@ -61,6 +66,8 @@ export function TriggerDialogs({ task, onClose, onChanged, onDeleted }: TriggerD
         <FireDialog type={type} project={project} data={null} title={`Trigger ${type}`} onClose={onClose} />
       );
     }
+    case 'TEST':
+      return <TestDialog trigger={task.trigger} onClose={onClose} />;
     case 'ROTATE':
       return (
         <RotateDialog

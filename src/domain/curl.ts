@@ -1,10 +1,17 @@
-/** A request as a command line: what was sent, for a shell to send again. */
-import type { Attempt } from '../../api/invocation.ts';
+/** A request as a command line. */
+
+interface CurlRequest {
+  readonly url: string;
+  readonly headers: readonly { readonly name: string; readonly value: string }[];
+  /** Null where it is not known any more. */
+  readonly body: string | null;
+}
 
 /** curl makes these itself. */
 const OWN = new Set(['host', 'content-length', 'connection', 'transfer-encoding']);
 
-export function curlOf({ url, headers, body }: Attempt['request']): string {
+/** What a POSIX shell takes to send `request` again. */
+export function curlOf({ url, headers, body }: CurlRequest): string {
   const lines = [
     `curl -i ${quote(url)}`,
     ...headers
