@@ -1,16 +1,21 @@
-/** Starts jobs over many rows. */
-import { MAX_RETRIES_PER_MINUTE, MAX_RUNNING_OPERATIONS } from '../domain/bulk-operation.ts';
+/** Starts and stops jobs over many rows. */
+
+import type { AuditAction } from '../domain/audit.ts';
+import { MAX_ROWS_PER_MINUTE, MAX_RUNNING_OPERATIONS } from '../domain/bulk-operation.ts';
 import { type Actor, onlyProject } from '../domain/caller.ts';
 import { fail, type Problem, problem, type Result, succeed } from '../domain/errors.ts';
 import { recordAudit } from '../store/audit.ts';
 import {
+  askedOf,
   type BulkFilter,
   type BulkOperationRow,
+  endBulkOperation,
   insertBulkOperation,
+  lockBulkOperation,
   lockRunning,
   type NewBulkOperation,
 } from '../store/bulk-operations.ts';
-import type { Database } from '../store/database.ts';
+import type { Database, Transaction } from '../store/database.ts';
 import type { BulkRunner } from './bulk-runner.ts';
 import { writing } from './writing.ts';
 
@@ -32,14 +37,41 @@ export async function startBulkOperation(
       return fail(problem([], 'LIMIT_EXCEEDED', message));
     }
     const operation = await insertBulkOperation(tx, asked);
-    const { id, kind: name } = operation;
-    const project = asked.filter.project ?? onlyProject(asked.projects);
-    const changes = conditionsOf(asked);
-    await recordAudit(tx, actor, { action: 'BULK_OPERATION_STARTED', project, id, name, changes });
+    await audit(tx, actor, 'BULK_OPERATION_STARTED', operation, conditionsOf(asked));
     return succeed(operation);
   });
   if (started.ok) runner.start(started.value.id);
   return started;
+}
+
+/** Stops it where it is; what is done stays done. Asked again, it answers the same. */
+export async function cancelBulkOperation(
+  { db, actor }: Omit<BulkWriter, 'runner'>,
+  id: string,
+): Promise<Result<BulkOperationRow>> {
+  return writing(db, async (tx) => {
+    const operation = await lockBulkOperation(tx, id);
+    if (operation === null) return fail(problem('id', 'NOT_FOUND', `no bulk operation ${id}`));
+    if (operation.status === 'CANCELLED') return succeed(operation);
+    if (operation.status !== 'RUNNING') {
+      const message = `expected a RUNNING operation, this one is ${operation.status}`;
+      return fail(problem('id', 'WRONG_STATE', message));
+    }
+    await audit(tx, actor, 'BULK_OPERATION_CANCELLED', operation, []);
+    return succeed(await endBulkOperation(tx, id, 'CANCELLED'));
+  });
+}
+
+function audit(
+  tx: Transaction,
+  actor: Actor,
+  action: AuditAction,
+  operation: BulkOperationRow,
+  changes: readonly string[],
+): Promise<void> {
+  const { id, kind: name, projects } = operation;
+  const project = askedOf(operation).filter.project ?? onlyProject(projects);
+  return recordAudit(tx, actor, { action, project, id, name, changes });
 }
 
 /** Names of what was asked for, for the audit log. */
@@ -52,19 +84,38 @@ function conditionsOf({
 }
 
 /** Everything at once is nobody's wish; where it is, an interval says so. */
-function checkFilter({ kind, filter }: BulkFilter): readonly Problem[] {
-  const { projects: _, status, ...others } = filter;
-  const retrying = kind === 'RETRY_INVOCATIONS';
-  if (retrying && status != null && !(status.length === 1 && status[0] === 'FAILED')) {
-    return [problem(['filter', 'status'], 'INVALID', 'expected no status but FAILED, which is implied')];
+function checkFilter(asked: BulkFilter): readonly Problem[] {
+  const conditions = conditionsIn(asked);
+  if (asked.kind === 'RETRY_INVOCATIONS') {
+    const { status } = asked.filter;
+    if (status != null && !(status.length === 1 && status[0] === 'FAILED')) {
+      return [problem(['filter', 'status'], 'INVALID', 'expected no status but FAILED, which is implied')];
+    }
   }
-  const conditions: readonly unknown[] = Object.values(retrying ? others : { ...others, status });
   if (!conditions.some(isCondition)) {
-    const message = `expected at least one condition${retrying ? ' beside the status' : ''}`;
+    const message = `expected at least one condition${asked.kind === 'RETRY_INVOCATIONS' ? ' beside the status' : ''}`;
     return [problem('filter', 'REQUIRED', message)];
   }
   const hasNul = JSON.stringify(conditions).includes('\\u0000');
   return hasNul ? [problem('filter', 'INVALID', 'expected text without U+0000')] : [];
+}
+
+/** What says which rows are meant, beside what is implied anyway. */
+function conditionsIn({ kind, filter }: BulkFilter): readonly unknown[] {
+  switch (kind) {
+    case 'RETRY_INVOCATIONS': {
+      const { projects: _, status: _implied, ...conditions } = filter;
+      return Object.values(conditions);
+    }
+    case 'CANCEL_EVENTS': {
+      const { projects: _, ...conditions } = filter;
+      return Object.values(conditions);
+    }
+    case 'REPLAY_EVENTS': {
+      const { projects: _, triggerIds: _targets, ...conditions } = filter;
+      return Object.values(conditions);
+    }
+  }
 }
 
 /** A range is one where it has a bound. */
@@ -80,7 +131,7 @@ function checkProject({ filter: { project }, projects }: NewBulkOperation): read
 }
 
 function checkPace(maxPerMinute: number | null): readonly Problem[] {
-  if (maxPerMinute === null || (maxPerMinute >= 1 && maxPerMinute <= MAX_RETRIES_PER_MINUTE)) return [];
-  const message = `expected maxPerMinute to be 1 to ${MAX_RETRIES_PER_MINUTE}, got ${maxPerMinute}`;
+  if (maxPerMinute === null || (maxPerMinute >= 1 && maxPerMinute <= MAX_ROWS_PER_MINUTE)) return [];
+  const message = `expected maxPerMinute to be 1 to ${MAX_ROWS_PER_MINUTE}, got ${maxPerMinute}`;
   return [problem('maxPerMinute', 'INVALID', message)];
 }

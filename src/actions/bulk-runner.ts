@@ -1,16 +1,15 @@
 /** Does jobs over many rows in the background, chunk by chunk: those that this process was asked for, or finds abandoned. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { DEFAULT_RETRIES_PER_MINUTE } from '../domain/bulk-operation.ts';
+import { DEFAULT_ROWS_PER_MINUTE } from '../domain/bulk-operation.ts';
 import type { Log } from '../log.ts';
 import type { ChunkSize } from '../store/bulk-changes.ts';
 import {
   type BulkOperationRow,
-  countMatched,
-  doChunk,
   failBulkOperation,
   findAbandoned,
   findBulkOperation,
 } from '../store/bulk-operations.ts';
+import { countMatched, doChunk } from '../store/bulk-work.ts';
 import type { Database } from '../store/database.ts';
 import { describeError, isAway } from '../store/database-errors.ts';
 
@@ -23,7 +22,7 @@ export interface BulkRunner {
   stop(): Promise<void>;
 }
 
-/** Milliseconds that one chunk of retries is for: they are planned evenly over it. */
+/** Milliseconds that one chunk is for: what it plans is planned evenly over it. */
 const SPAN_MS = 1000;
 /** Rows of a chunk at most: a fraction of a second, which others wait for. */
 const MAX_CHUNK = 1000;
@@ -98,7 +97,7 @@ export function createBulkRunner(db: Database, log: Log): BulkRunner {
 /** How many rows a chunk has, and how long it lasts. */
 function paceOf({ kind, maxPerMinute }: BulkOperationRow): ChunkSize {
   if (kind === 'CANCEL_EVENTS') return { size: MAX_CHUNK, spanMs: 0 };
-  const perMs = (maxPerMinute ?? DEFAULT_RETRIES_PER_MINUTE) / 60_000;
+  const perMs = (maxPerMinute ?? DEFAULT_ROWS_PER_MINUTE) / 60_000;
   const size = Math.max(1, Math.min(MAX_CHUNK, Math.floor(perMs * SPAN_MS)));
   return { size, spanMs: size / perMs };
 }

@@ -24,6 +24,7 @@ const AUDIT_ACTION = builder.enumType('AuditAction', {
     INVOCATION_CANCELLED: { description: 'An invocation was cancelled.' },
     INVOCATION_RETRIED: { description: 'An invocation was retried by hand.' },
     BULK_OPERATION_STARTED: { description: 'A job over many rows was started.' },
+    BULK_OPERATION_CANCELLED: { description: 'A job over many rows was stopped.' },
     API_KEY_CREATED: { description: 'An API key was created.' },
     API_KEY_REVOKED: { description: 'An API key was revoked.' },
   } satisfies Described<AuditAction>,

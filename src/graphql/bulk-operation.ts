@@ -1,25 +1,24 @@
-/** Jobs over many rows: `retryInvocations`, `cancelEvents`, and how far they are. */
-import { startBulkOperation } from '../actions/bulk-operations.ts';
+/** Jobs over many rows: the type, and how far they are. */
+import type { BulkOperationKind, BulkOperationStatus } from '../domain/bulk-operation.ts';
+import { type Caller, seesProjects } from '../domain/caller.ts';
 import {
-  type BulkOperationKind,
-  type BulkOperationStatus,
-  MAX_RETRIES_PER_MINUTE,
-} from '../domain/bulk-operation.ts';
-import { seesProjects } from '../domain/caller.ts';
-import { type BulkOperationRow, findBulkOperation, type NewBulkOperation } from '../store/bulk-operations.ts';
+  askedOf,
+  type BulkOperationRow,
+  countBulkOperations,
+  findBulkOperation,
+  listBulkOperations,
+} from '../store/bulk-operations.ts';
+import type { Database } from '../store/database.ts';
 import { isUuid } from '../store/pages.ts';
 import { builder, type Described } from './builder.ts';
-import type { GraphqlContext } from './context.ts';
-import { EventFilter } from './event.ts';
-import { eventFilter, invocationFilter } from './filters.ts';
-import { InvocationFilter } from './invocation-list.ts';
-import { type Payload, userErrorsField } from './user-error.ts';
+import { defineConnection, pageArgs } from './connection.ts';
 
 const BULK_OPERATION_KIND = builder.enumType('BulkOperationKind', {
   description: 'Kinds of bulk operation.',
   values: {
     RETRY_INVOCATIONS: { description: '`retryInvocations`.' },
     CANCEL_EVENTS: { description: '`cancelEvents`.' },
+    REPLAY_EVENTS: { description: '`replayEvents`.' },
   } satisfies Described<BulkOperationKind>,
 });
 
@@ -29,10 +28,11 @@ const BULK_OPERATION_STATUS = builder.enumType('BulkOperationStatus', {
     RUNNING: { description: 'At work.' },
     COMPLETED: { description: 'Done.' },
     FAILED: { description: 'Stopped by an error; safe to request again.' },
+    CANCELLED: { description: 'Stopped by `cancelBulkOperation`; what was done stays done.' },
   } satisfies Described<BulkOperationStatus>,
 });
 
-const BulkOperationRef = builder.objectRef<BulkOperationRow>('BulkOperation');
+export const BulkOperationRef = builder.objectRef<BulkOperationRow>('BulkOperation');
 BulkOperationRef.implement({
   description: 'A job over many rows that runs in the background.',
   fields: (t) => ({
@@ -50,6 +50,15 @@ BulkOperationRef.implement({
       description:
         'Rows skipped because their state had changed, or does not allow it, e.g. as the trigger is paused.',
     }),
+    filter: t.field({
+      type: 'JSON',
+      description: 'The conditions it was asked for with, and of a replay its `triggerIds`.',
+      resolve: (operation) => givenConditions(operation),
+    }),
+    maxPerMinute: t.exposeInt('maxPerMinute', {
+      nullable: true,
+      description: 'Most rows a minute, where that was asked for.',
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was requested.' }),
     finishedAt: t.expose('finishedAt', {
       type: 'DateTime',
@@ -59,76 +68,20 @@ BulkOperationRef.implement({
   }),
 });
 
-const RetryInvocationsInput = builder.inputType('RetryInvocationsInput', {
-  description: 'Invocations to retry.',
-  fields: (t) => ({
-    filter: t.field({
-      type: InvocationFilter,
-      required: true,
-      description: 'Which ones; status FAILED is implied. At least one further condition is required.',
-    }),
-    maxPerMinute: t.int({
-      description: `Most retries to start per minute, 1 to ${MAX_RETRIES_PER_MINUTE}; null lets the server choose.`,
-    }),
-  }),
+const BulkOperationConnection = defineConnection(BulkOperationRef, {
+  edge: 'An edge to a bulk operation.',
+  node: 'The bulk operation.',
+  list: 'A list of bulk operations.',
+  total: 'Number of matching bulk operations.',
 });
 
-const CancelEventsInput = builder.inputType('CancelEventsInput', {
-  description: 'Events to cancel.',
+const BulkOperationFilter = builder.inputType('BulkOperationFilter', {
+  description: 'Conditions on bulk operations; all given ones must hold.',
   fields: (t) => ({
-    filter: t.field({
-      type: EventFilter,
-      required: true,
-      description: 'At least one condition is required.',
-    }),
+    kind: t.field({ type: [BULK_OPERATION_KIND], description: 'Only these kinds.' }),
+    status: t.field({ type: [BULK_OPERATION_STATUS], description: 'Only those in one of these states.' }),
   }),
 });
-
-interface BulkOperationPayload extends Payload {
-  readonly bulkOperation: BulkOperationRow | null;
-}
-
-const BulkOperationPayloadRef = builder.objectRef<BulkOperationPayload>('BulkOperationPayload');
-BulkOperationPayloadRef.implement({
-  description: 'Answer of mutations that start a bulk operation.',
-  fields: (t) => ({
-    bulkOperation: t.expose('bulkOperation', {
-      type: BulkOperationRef,
-      nullable: true,
-      description: 'The operation; null when there are errors.',
-    }),
-    userErrors: userErrorsField(t),
-  }),
-});
-
-builder.mutationFields((t) => ({
-  retryInvocations: t.field({
-    type: BulkOperationPayloadRef,
-    scope: 'EVENTS_RETRY',
-    description: 'Retry every matching failed invocation, spread over time, in the background.',
-    args: { input: t.arg({ type: RetryInvocationsInput, required: true, description: 'What to retry.' }) },
-    resolve: (_root, { input }, context) =>
-      begin(context, {
-        kind: 'RETRY_INVOCATIONS',
-        filter: invocationFilter(context.caller, input.filter),
-        projects: context.caller.projects,
-        maxPerMinute: input.maxPerMinute ?? null,
-      }),
-  }),
-  cancelEvents: t.field({
-    type: BulkOperationPayloadRef,
-    scope: 'EVENTS_WRITE',
-    description: 'Cancel every matching unfinished event, in the background.',
-    args: { input: t.arg({ type: CancelEventsInput, required: true, description: 'What to cancel.' }) },
-    resolve: (_root, { input }, context) =>
-      begin(context, {
-        kind: 'CANCEL_EVENTS',
-        filter: eventFilter(context.caller, input.filter),
-        projects: context.caller.projects,
-        maxPerMinute: null,
-      }),
-  }),
-}));
 
 builder.queryFields((t) => ({
   bulkOperation: t.field({
@@ -137,19 +90,37 @@ builder.queryFields((t) => ({
     scope: 'EVENTS_READ',
     description: 'A bulk operation by id.',
     args: { id: t.arg.id({ required: true, description: 'Id of the operation.' }) },
-    resolve: async (_root, { id }, { services: { db }, caller }) => {
-      const operation = isUuid(id) ? await findBulkOperation(db, id) : null;
-      return operation !== null && seesProjects(caller, operation.projects) ? operation : null;
+    resolve: (_root, { id }, { services: { db }, caller }) => visibleOperation(id, db, caller),
+  }),
+  bulkOperations: t.field({
+    type: BulkOperationConnection,
+    scope: 'EVENTS_READ',
+    description: 'Bulk operations, newest first. They are kept for 30 days after their end.',
+    args: {
+      filter: t.arg({ type: BulkOperationFilter, description: 'Only matching operations.' }),
+      ...pageArgs,
+    },
+    resolve: async (_root, { filter: asked, ...args }, { services: { db }, caller, loaders }) => {
+      const filter = { ...asked, projects: caller.projects };
+      const page = await listBulkOperations(db, filter, args);
+      loaders.budget.spend({ rows: page.edges.length });
+      return { page, count: () => countBulkOperations(db, filter) };
     },
   }),
 }));
 
-async function begin(
-  { services: { db, bulk }, caller }: GraphqlContext,
-  asked: NewBulkOperation,
-): Promise<BulkOperationPayload> {
-  const started = await startBulkOperation({ db, runner: bulk, actor: caller }, asked);
-  return started.ok
-    ? { bulkOperation: started.value, problems: [] }
-    : { bulkOperation: null, problems: started.problems };
+/** The operation, if the caller may see it. */
+export async function visibleOperation(
+  id: string,
+  db: Database,
+  caller: Caller,
+): Promise<BulkOperationRow | null> {
+  const operation = isUuid(id) ? await findBulkOperation(db, id) : null;
+  return operation !== null && seesProjects(caller, operation.projects) ? operation : null;
+}
+
+/** Those that the caller gave: which projects it may see is no condition of its own. */
+function givenConditions(operation: BulkOperationRow): object {
+  const { projects: _, ...conditions } = askedOf(operation).filter;
+  return Object.fromEntries(Object.entries(conditions).filter(([, value]) => value != null));
 }

@@ -132,6 +132,7 @@ const EventConnection = defineConnection(EventRef, {
 export const EventFilter = builder.inputType('EventFilter', {
   description: 'Conditions on events; all given ones must hold.',
   fields: (t) => ({
+    id: t.idList({ description: 'Only these events.' }),
     project: t.string({ description: 'Only this project.' }),
     type: t.stringList({ description: 'Only these event types.' }),
     status: t.field({ type: [EVENT_STATUS], description: 'Only events in one of these states.' }),

@@ -11,8 +11,11 @@ import type { ActivityKind } from './activity.ts';
 /** Values one condition may name. */
 const MAX_VALUES = 100;
 
+/** An id that is none matches nothing. */
 export function eventFilter(caller: Caller, filter: EventFilter | null | undefined): EventFilter {
-  return { ...checked(filter), projects: caller.projects };
+  const given = checked(filter);
+  const ids = given.id == null ? {} : { id: given.id.filter(isUuid) };
+  return { ...given, ...ids, projects: caller.projects };
 }
 
 export function triggerFilter(caller: Caller, filter: TriggerFilter | null | undefined): TriggerFilter {

@@ -9,6 +9,7 @@ import './event-type.ts';
 import './invocation.ts';
 import './invocation-updates.ts';
 import './live-tail.ts';
+import './manage-bulk.ts';
 import './manage-event.ts';
 import './manage-invocation.ts';
 import './manage-trigger.ts';

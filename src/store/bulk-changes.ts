@@ -9,8 +9,15 @@ import { cancel, FINAL_LIST, readByIndex, renew } from './invocation-moves.ts';
 export interface ChunkSize {
   /** Rows at most. */
   readonly size: number;
-  /** Retries are spread over so many ms. */
+  /** Retries and replays are spread over so many ms. */
   readonly spanMs: number;
+}
+
+/** Some rows of an operation. */
+export interface Chunk extends ChunkSize {
+  readonly ids: readonly string[];
+  /** The only triggers that are to fire; null for all that match. */
+  readonly triggerIds: readonly string[] | null;
 }
 
 /** What a change did to some rows; those that are neither were not to be changed. */
@@ -21,18 +28,21 @@ export interface Changed {
   readonly left: number;
   /** Whether it did anything. */
   readonly moved: boolean;
+  /** The last row it is done with, where what is done still matches; absent where what is left is found again. */
+  readonly doneTo?: string;
 }
 
 /** What is done with a chunk's rows. */
 export const BULK_CHANGES: Readonly<
-  Record<BulkOperationKind, (tx: Transaction, ids: readonly string[], size: ChunkSize) => Promise<Changed>>
+  Record<BulkOperationKind, (tx: Transaction, chunk: Chunk) => Promise<Changed>>
 > = {
   RETRY_INVOCATIONS: retryFailed,
   CANCEL_EVENTS: cancelAll,
+  REPLAY_EVENTS: replayAll,
 };
 
 /** The same as `retryInvocation` for each, and locked in the same order. */
-async function retryFailed(tx: Transaction, ids: readonly string[], { spanMs }: ChunkSize): Promise<Changed> {
+async function retryFailed(tx: Transaction, { ids, spanMs }: Chunk): Promise<Changed> {
   await readByIndex(tx);
   const given = sql`any(${sql.param(idArray(ids))}::uuid[])`;
   await lockParents(
@@ -73,7 +83,7 @@ async function lockParents(tx: Transaction, table: SQL, ids: SQL): Promise<void>
  * The same as `cancelEvent` for each, but for invocations whose rows others have: an attempt is just being recorded.
  * They come again, and so do those beyond `size`, as an event may have any number of them.
  */
-async function cancelAll(tx: Transaction, ids: readonly string[], { size }: ChunkSize): Promise<Changed> {
+async function cancelAll(tx: Transaction, { ids, size }: Chunk): Promise<Changed> {
   await readByIndex(tx);
   const unfinished = sql`
     i.event_id = any(${sql.param(idArray(ids))}::uuid[]) and i.status not in (${FINAL_LIST})`;
@@ -89,4 +99,51 @@ async function cancelAll(tx: Transaction, ids: readonly string[], { size }: Chun
     select count(distinct i.event_id)::int as left from herald.invocations i where ${unfinished}`);
   const left = row?.left ?? 0;
   return { done: ids.length - left, left, moved: cancelled > 0 };
+}
+
+/** Characters of data that one chunk copies, beyond its first event's: what `queueEvents` takes in one statement. */
+const MAX_CHARACTERS = 4 * 1024 * 1024;
+
+/**
+ * Queues copies through the one door (`herald.queue_events`), due evenly over the span: of events that have a trigger
+ * now, and whose data are still there.
+ */
+async function replayAll(tx: Transaction, { ids, spanMs, triggerIds }: Chunk): Promise<Changed> {
+  const given = sql`any(${sql.param(idArray(ids))}::uuid[])`;
+  const only = triggerIds === null ? '' : idArray(triggerIds);
+  await tx.execute(sql`select set_config('herald.only_triggers', ${only}, true)`);
+  const [row] = await tx.execute<{ done: number; last: string | null }>(sql`
+    with found as materialized (
+      select
+          e.id, row_number() over (order by e.id) as place,
+          coalesce(sum(e.data_size) over (order by e.id rows between unbounded preceding and 1 preceding), 0) as before
+        from herald.events e
+        where e.id = ${given}
+    ),
+    taken as materialized (
+      select f.id, f.place from found f where f.before < ${MAX_CHARACTERS}::int
+    ),
+    copied as (
+      select q.outcome
+        from herald.queue_events((
+          select coalesce(json_agg(json_build_object(
+              'type', e.type, 'data', e.data, 'project', e.project, 'source', e.source, 'origin', 'REPLAY',
+              'replayOf', e.id, 'traceparent', e.traceparent, 'tracestate', e.tracestate,
+              'delay', (t.place - 1) * ${spanMs / ids.length / 1000}::float8
+            ) order by t.place), '[]')
+            from taken t
+            join herald.events e on e.id = t.id
+            where e.data is not null and exists (
+              select from herald.triggers m
+                where m.project = e.project and m.type = e.type and m.deleted_at is null and m.status <> 'DISABLED'
+                  and (${only} = '' or m.id = any(nullif(${only}, '')::uuid[]))
+            )
+        )) q
+    )
+    select (select count(*)::int from copied c where c.outcome = 'QUEUED') as done,
+      (select t.id from taken t order by t.place desc limit 1) as last`);
+  if (row === undefined) throw new Error('replaying returned no row');
+  // Null where retention has removed them all meanwhile.
+  const last = row.last ?? ids.at(-1) ?? '';
+  return { done: row.done, left: ids.length - 1 - ids.indexOf(last), moved: true, doneTo: last };
 }

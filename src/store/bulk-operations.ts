@@ -1,22 +1,25 @@
-/**
- * Jobs over many rows, done chunk by chunk in the order of the rows' ids. Each chunk and how far it came are one
- * transaction that holds the operation's row: whoever goes on after a crash, or at the same time, does nothing twice.
- */
-import { and, eq, getTableColumns, gt, lte, sql } from 'drizzle-orm';
+/** Jobs over many rows, as they are kept: what was asked for, and how far it is. The work is bulk-work.ts. */
+import { and, eq, inArray, lte, type SQL, sql } from 'drizzle-orm';
+import type { BulkOperationKind, BulkOperationStatus } from '../domain/bulk-operation.ts';
 import { arrayOf } from './arrays.ts';
-import { BULK_CHANGES, type Changed, type ChunkSize } from './bulk-changes.ts';
-import { type Database, type Executor, inTransaction, type Transaction } from './database.ts';
-import { type EventFilter, eventCondition } from './events.ts';
-import { FINAL_LIST } from './invocation-moves.ts';
-import { type InvocationFilter, invocationCondition } from './invocations.ts';
-import { bulkOperations, events, invocations } from './schema.ts';
+import type { Database, Executor, Transaction } from './database.ts';
+import type { EventFilter } from './events.ts';
+import type { InvocationFilter } from './invocations.ts';
+import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
+import { bulkOperations } from './schema.ts';
 
 export type BulkOperationRow = typeof bulkOperations.$inferSelect;
 
 /** Which rows an operation is about. */
 export type BulkFilter =
   | { readonly kind: 'RETRY_INVOCATIONS'; readonly filter: InvocationFilter }
-  | { readonly kind: 'CANCEL_EVENTS'; readonly filter: EventFilter };
+  | { readonly kind: 'CANCEL_EVENTS'; readonly filter: EventFilter }
+  | { readonly kind: 'REPLAY_EVENTS'; readonly filter: ReplayFilter };
+
+export interface ReplayFilter extends EventFilter {
+  /** The only triggers that are to fire; null for all that match. */
+  readonly triggerIds: readonly string[] | null;
+}
 
 /** Finished operations are kept this long, in days. */
 const KEPT_DAYS = 30;
@@ -44,9 +47,66 @@ export async function insertBulkOperation(
   return row;
 }
 
+/** What it was asked for with. */
+export function askedOf({ kind, filter }: BulkOperationRow): BulkFilter {
+  return { kind, filter: JSON.parse(filter, reviveDate) } as BulkFilter;
+}
+
 export async function findBulkOperation(db: Executor, id: string): Promise<BulkOperationRow | null> {
   const [row] = await db.select().from(bulkOperations).where(eq(bulkOperations.id, id));
   return row ?? null;
+}
+
+/** Locks its row for the rest of the transaction, and so waits for the chunk that is being done; null where there is none. */
+export async function lockBulkOperation(tx: Transaction, id: string): Promise<BulkOperationRow | null> {
+  const [row] = await tx.select().from(bulkOperations).where(eq(bulkOperations.id, id)).for('update');
+  return row ?? null;
+}
+
+/** Ends an operation whose row is locked. */
+export async function endBulkOperation(
+  tx: Transaction,
+  id: string,
+  status: Exclude<BulkOperationStatus, 'RUNNING'>,
+): Promise<BulkOperationRow> {
+  const [row] = await tx
+    .update(bulkOperations)
+    .set({ status, finishedAt: sql`now()` })
+    .where(eq(bulkOperations.id, id))
+    .returning();
+  if (row === undefined) throw new Error(`bulk operation ${id} vanished while its row was locked`);
+  return row;
+}
+
+export interface BulkOperationFilter {
+  /** Those whose rows the caller may see; null for all. */
+  readonly projects: readonly string[] | null;
+  readonly kind?: readonly BulkOperationKind[] | null | undefined;
+  readonly status?: readonly BulkOperationStatus[] | null | undefined;
+}
+
+const NEWEST_FIRST: Sort = { name: 'CREATED_AT', key: null, direction: 'DESC' };
+
+export async function listBulkOperations(
+  db: Executor,
+  filter: BulkOperationFilter,
+  args: PageArgs,
+): Promise<Page<BulkOperationRow>> {
+  return readPage(db, bulkOperations, args, NEWEST_FIRST, operationCondition(filter));
+}
+
+export async function countBulkOperations(db: Executor, filter: BulkOperationFilter): Promise<CappedCount> {
+  return countRows(db, bulkOperations, operationCondition(filter));
+}
+
+function operationCondition({ projects, kind, status }: BulkOperationFilter): SQL | undefined {
+  return and(
+    projects === null
+      ? undefined
+      : sql`${bulkOperations.projects} <@ ${sql.param(arrayOf(projects, (name) => name))}::text[]`,
+    kind == null ? undefined : inArray(bulkOperations.kind, [...kind]),
+    status == null ? undefined : inArray(bulkOperations.status, [...status]),
+  );
 }
 
 /** How many are at work of callers that see `projects`; nobody begins another one until the transaction ends. */
@@ -72,71 +132,6 @@ export async function findAbandoned(db: Executor, seconds: number): Promise<read
   return rows.map(({ id }) => id);
 }
 
-/** How long counting may take; what takes longer is not counted. */
-const COUNT_TIMEOUT = '10s';
-
-/** Counts what matches. Errors: 57014 where there is too much to count. */
-export async function countMatched(db: Database, operation: BulkOperationRow): Promise<void> {
-  const { table, condition } = rowsOf(operation);
-  const matched = await inTransaction(db, async (tx) => {
-    await tx.execute(sql`select set_config('statement_timeout', ${COUNT_TIMEOUT}, true)`);
-    return tx.$count(table, condition);
-  });
-  await db
-    .update(bulkOperations)
-    .set({
-      // What has been done already does not match any more.
-      matched: sql`coalesce(${bulkOperations.matched}, ${matched} + ${bulkOperations.processed} + ${bulkOperations.skipped})`,
-    })
-    .where(eq(bulkOperations.id, operation.id));
-}
-
-/** What came of one chunk. EARLY: its time has not come, as somebody else did the last one. LOCKED: others have its rows. */
-export type ChunkEnd = 'MORE' | 'DONE' | 'EARLY' | 'LOCKED' | 'NOT_OURS';
-
-/** Does the next rows. */
-export async function doChunk(db: Database, id: string, { size, spanMs }: ChunkSize): Promise<ChunkEnd> {
-  return inTransaction(db, async (tx) => {
-    const [operation] = await tx
-      .select({ ...getTableColumns(bulkOperations), isEarly: sql<boolean>`${bulkOperations.nextAt} > now()` })
-      .from(bulkOperations)
-      .where(and(eq(bulkOperations.id, id), eq(bulkOperations.status, 'RUNNING')))
-      .for('update', { skipLocked: true });
-    if (operation === undefined) return 'NOT_OURS';
-    if (operation.isEarly) return 'EARLY';
-    const { table, condition } = rowsOf(operation);
-    const rows = await tx
-      .select({ id: table.id })
-      .from(table)
-      .where(and(condition, gt(table.id, operation.doneTo)))
-      .orderBy(table.id)
-      .limit(size);
-    const ids = rows.map((row) => row.id);
-    const nothing: Changed = { done: 0, left: 0, moved: false };
-    const { done, left, moved } =
-      ids.length === 0 ? nothing : await BULK_CHANGES[operation.kind](tx, ids, { size, spanMs });
-    const more = left > 0 || ids.length === size;
-    await tx
-      .update(bulkOperations)
-      .set({
-        processed: sql`${bulkOperations.processed} + ${done}`,
-        // In the end also those that did not come any more, as their state had changed.
-        skipped: more
-          ? sql`${bulkOperations.skipped} + ${ids.length - done - left}`
-          : sql`greatest(
-              ${bulkOperations.skipped} + ${ids.length - done - left},
-              ${bulkOperations.matched} - ${bulkOperations.processed} - ${done})`,
-        nextAt: sql`now() + ${spanMs}::float8 * interval '1 millisecond'`,
-        // What is left comes again; what is done does not match any more.
-        ...(left > 0 ? {} : { doneTo: ids.at(-1) ?? operation.doneTo }),
-        ...(more ? {} : { status: 'COMPLETED' as const, finishedAt: sql`now()` }),
-      })
-      .where(eq(bulkOperations.id, id));
-    if (left > 0 && !moved) return 'LOCKED';
-    return more ? 'MORE' : 'DONE';
-  });
-}
-
 /** Ends an operation that cannot go on. */
 export async function failBulkOperation(db: Database, id: string): Promise<void> {
   await db
@@ -152,25 +147,6 @@ export async function pruneBulkOperations(db: Database): Promise<number> {
     .where(lte(bulkOperations.finishedAt, sql`now() - make_interval(days => ${KEPT_DAYS})`))
     .returning({ id: bulkOperations.id });
   return rows.length;
-}
-
-/** Those that matched when the operation began: what it or others make meanwhile is not among them. */
-function rowsOf(operation: BulkOperationRow) {
-  const { filter, kind, createdAt } = operation;
-  const parsed = { kind, filter: JSON.parse(filter, reviveDate) } as BulkFilter;
-  if (parsed.kind === 'RETRY_INVOCATIONS') {
-    const condition = and(
-      eq(invocations.status, 'FAILED'),
-      lte(invocations.finishedAt, createdAt),
-      invocationCondition(parsed.filter),
-    );
-    return { table: invocations, condition };
-  }
-  const unfinished = sql`exists (
-    select from ${invocations}
-      where ${invocations.eventId} = ${events.id} and ${invocations.status} not in (${FINAL_LIST}))`;
-  const condition = and(lte(events.receivedAt, createdAt), unfinished, eventCondition(parsed.filter));
-  return { table: events, condition };
 }
 
 function reviveDate(key: string, value: unknown): unknown {

@@ -93,6 +93,7 @@ export async function queueKeyedEvents(
 export const findEvents = prepareFind(events);
 
 export interface EventFilter {
+  readonly id?: readonly string[] | null | undefined;
   readonly project?: string | null | undefined;
   /** Those the caller may see; null for all. */
   readonly projects?: readonly string[] | null | undefined;
@@ -167,6 +168,7 @@ function eventSort({ field, direction }: { field: EventOrderField; direction: 'A
 
 export function eventCondition(filter: EventFilter): SQL | undefined {
   return and(
+    filter.id == null ? undefined : inArray(events.id, [...filter.id]),
     filter.project == null ? undefined : eq(events.project, filter.project),
     filter.projects == null ? undefined : inArray(events.project, [...filter.projects]),
     filter.type == null ? undefined : inArray(events.type, [...filter.type]),

@@ -3,9 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createBulkRunner } from '../../src/actions/bulk-runner.ts';
 import { MAX_RUNNING_OPERATIONS } from '../../src/domain/bulk-operation.ts';
 import type { Caller } from '../../src/domain/caller.ts';
-import { doChunk } from '../../src/store/bulk-operations.ts';
+import { doChunk } from '../../src/store/bulk-work.ts';
 import { until } from '../support/until.ts';
-import { ask, createTrigger, type Loose, queueEvent } from './ask.ts';
+import { ask, createTrigger, queueEvent } from './ask.ts';
+import { type BulkCalls, bulkCalls } from './bulk-calls.ts';
 import { type Door, openDoor } from './door.ts';
 
 const shopkeeper: Caller = {
@@ -15,46 +16,12 @@ const shopkeeper: Caller = {
 const AS_SHOPKEEPER = { authorization: 'Bearer shop-token' };
 
 let door: Door;
+let calls: BulkCalls;
 beforeAll(async () => {
   door = await openDoor({ callers: { 'shop-token': shopkeeper } });
+  calls = bulkCalls(door);
 });
 afterAll(() => door[Symbol.asyncDispose]());
-
-const OPERATION = 'id kind status matched processed skipped createdAt finishedAt';
-
-async function begin(
-  mutation: 'retryInvocations' | 'cancelEvents',
-  input: Record<string, unknown>,
-  headers: Record<string, string> = {},
-): Promise<Loose> {
-  const type = mutation === 'retryInvocations' ? 'RetryInvocationsInput' : 'CancelEventsInput';
-  const { data, errors } = await ask(
-    door,
-    `mutation ($input: ${type}!) {
-      ${mutation}(input: $input) { bulkOperation { ${OPERATION} } userErrors { field code message } }
-    }`,
-    { input },
-    headers,
-  );
-  if (errors !== undefined) throw new Error(JSON.stringify(errors));
-  return data[mutation];
-}
-
-async function operation(id: string, headers: Record<string, string> = {}): Promise<Loose> {
-  const { data } = await ask(
-    door,
-    `query ($id: ID!) { bulkOperation(id: $id) { ${OPERATION} } }`,
-    { id },
-    headers,
-  );
-  return data.bulkOperation;
-}
-
-const completed = (id: string): Promise<Loose> =>
-  until(async () => {
-    const found = await operation(id);
-    return found.status !== 'RUNNING' && found;
-  }, 'the operation to end');
 
 /** Events of a new type for a new trigger; `failed` of them have failed for good. */
 async function makeEvents(count: number, failed: number, project = 'default') {
@@ -82,12 +49,12 @@ describe('retryInvocations', () => {
   test('retries what failed, one attempt each, and nothing else', async () => {
     const { type, ids } = await makeEvents(12, 7);
     const other = await makeEvents(2, 2);
-    const begun = await begin('retryInvocations', { filter: { eventType: [type] } });
+    const begun = await calls.begin('retryInvocations', { filter: { eventType: [type] } });
     expect(begun).toMatchObject({
       bulkOperation: { kind: 'RETRY_INVOCATIONS', status: 'RUNNING' },
       userErrors: [],
     });
-    const done = await completed(begun.bulkOperation.id);
+    const done = await calls.completed(begun.bulkOperation.id);
     expect(done).toMatchObject({ status: 'COMPLETED', matched: 7, processed: 7, skipped: 0 });
     expect(Date.parse(done.finishedAt)).toBeGreaterThanOrEqual(Date.parse(done.createdAt));
     for (const row of await states(ids))
@@ -115,17 +82,17 @@ describe('retryInvocations', () => {
       id: deleted.trigger.id,
     });
     const filter = { eventType: [paused.type, deleted.type] };
-    const { bulkOperation } = await begin('retryInvocations', { filter });
-    expect(await completed(bulkOperation.id)).toMatchObject({ matched: 3, processed: 0, skipped: 3 });
+    const { bulkOperation } = await calls.begin('retryInvocations', { filter });
+    expect(await calls.completed(bulkOperation.id)).toMatchObject({ matched: 3, processed: 0, skipped: 3 });
   });
 
   test('spreads them as evenly as asked, over chunks', async () => {
     const { type, ids } = await makeEvents(25, 25);
-    const { bulkOperation } = await begin('retryInvocations', {
+    const { bulkOperation } = await calls.begin('retryInvocations', {
       filter: { eventType: [type] },
       maxPerMinute: 1200,
     });
-    expect(await completed(bulkOperation.id)).toMatchObject({ processed: 25 });
+    expect(await calls.completed(bulkOperation.id)).toMatchObject({ processed: 25 });
     const times = (await states(ids)).map(({ at }) => at.getTime());
     const gaps = times.slice(1).map((at, index) => at - (times[index] ?? 0));
     // 20 in the first second, then the others; a millisecond is lost where times are rounded.
@@ -136,18 +103,23 @@ describe('retryInvocations', () => {
   test('is gone on with where a process ended, and nothing is done twice', async () => {
     const { type, ids } = await makeEvents(3, 3);
     const runner = createBulkRunner(door.db, () => {});
-    const { bulkOperation } = await begin('retryInvocations', {
+    const { bulkOperation } = await calls.begin('retryInvocations', {
       filter: { eventType: [type] },
       maxPerMinute: 60,
     });
     const { id } = bulkOperation;
-    await until(async () => (await operation(id)).processed === 1, 'the first chunk');
+    await until(async () => (await calls.operation(id)).processed === 1, 'the first chunk');
     // As if the next one had been due for long.
     await door.sql`update herald.bulk_operations set next_at = now() - interval '1 minute' where id = ${id}`;
     await runner.adopt();
-    await until(async () => (await operation(id)).processed === 2, 'the second chunk');
+    await until(async () => (await calls.operation(id)).processed === 2, 'the second chunk');
     await door.sql`update herald.bulk_operations set next_at = now() where id = ${id}`;
-    expect(await completed(id)).toMatchObject({ status: 'COMPLETED', matched: 3, processed: 3, skipped: 0 });
+    expect(await calls.completed(id)).toMatchObject({
+      status: 'COMPLETED',
+      matched: 3,
+      processed: 3,
+      skipped: 0,
+    });
     expect((await states(ids)).map(({ allowed }) => allowed)).toEqual([1, 1, 1]);
     await runner.stop();
   });
@@ -156,8 +128,8 @@ describe('retryInvocations', () => {
 describe('cancelEvents', () => {
   test('cancels what is unfinished, and takes the jobs away', async () => {
     const { type, ids } = await makeEvents(9, 2);
-    const { bulkOperation } = await begin('cancelEvents', { filter: { type: [type] } });
-    expect(await completed(bulkOperation.id)).toMatchObject({ matched: 7, processed: 7, skipped: 0 });
+    const { bulkOperation } = await calls.begin('cancelEvents', { filter: { type: [type] } });
+    expect(await calls.completed(bulkOperation.id)).toMatchObject({ matched: 7, processed: 7, skipped: 0 });
     const [left] = await door.sql<{ cancelled: number; jobs: number }[]>`
       select count(*) filter (where i.status = 'CANCELLED')::int as cancelled, count(j.id)::int as jobs
         from herald.invocations i
@@ -189,7 +161,7 @@ describe('chunks of cancelEvents', () => {
     while (ends.at(-1) === 'MORE');
     // Ten invocations, three at a time.
     expect(ends).toEqual(['MORE', 'MORE', 'MORE', 'DONE']);
-    expect(await operation(id)).toMatchObject({ status: 'COMPLETED', processed: 4, skipped: 0 });
+    expect(await calls.operation(id)).toMatchObject({ status: 'COMPLETED', processed: 4, skipped: 0 });
     const left = await door.sql`
       select from herald.invocations i join herald.events e on e.id = i.event_id
         where e.type = ${type} and i.status <> 'CANCELLED'`;
@@ -207,7 +179,7 @@ describe('chunks of cancelEvents', () => {
       expect(await chunk(id)).toBe('LOCKED');
     });
     expect(await chunk(id)).toBe('DONE');
-    expect(await operation(id)).toMatchObject({ processed: 2, skipped: 0 });
+    expect(await calls.operation(id)).toMatchObject({ processed: 2, skipped: 0 });
   });
 });
 
@@ -234,37 +206,37 @@ describe('what is refused, and who sees what', () => {
       ['cancelEvents', { filter: { type: ['a\u0000b'] } }, ['input', 'filter'], 'INVALID'],
     ] as const;
     for (const [mutation, input, field, code] of refusals) {
-      const { bulkOperation, userErrors } = await begin(mutation, input);
+      const { bulkOperation, userErrors } = await calls.begin(mutation, input);
       expect({ bulkOperation, userErrors }).toMatchObject({
         bulkOperation: null,
         userErrors: [{ field, code }],
       });
     }
-    expect(await operation('nonsense')).toBeNull();
+    expect(await calls.operation('nonsense')).toBeNull();
   });
 
   test('a caller of one project touches and sees that one only', async () => {
     const mine = await makeEvents(2, 2, 'shop');
     const others = await makeEvents(2, 2);
     const filter = { eventType: [mine.type, others.type] };
-    const { bulkOperation } = await begin('retryInvocations', { filter }, AS_SHOPKEEPER);
-    expect(await completed(bulkOperation.id)).toMatchObject({ matched: 2, processed: 2 });
+    const { bulkOperation } = await calls.begin('retryInvocations', { filter }, AS_SHOPKEEPER);
+    expect(await calls.completed(bulkOperation.id)).toMatchObject({ matched: 2, processed: 2 });
     expect((await states(others.ids)).map(({ status }) => status)).toEqual(['FAILED', 'FAILED']);
-    expect(await operation(bulkOperation.id, AS_SHOPKEEPER)).toMatchObject({ processed: 2 });
-    const hidden = await begin('cancelEvents', { filter: { project: 'default' } }, AS_SHOPKEEPER);
+    expect(await calls.operation(bulkOperation.id, AS_SHOPKEEPER)).toMatchObject({ processed: 2 });
+    const hidden = await calls.begin('cancelEvents', { filter: { project: 'default' } }, AS_SHOPKEEPER);
     expect(hidden.userErrors).toMatchObject([{ field: ['input', 'filter', 'project'], code: 'NOT_FOUND' }]);
-    const all = await begin('cancelEvents', { filter: { type: ['none'] } });
-    expect(await operation(all.bulkOperation.id, AS_SHOPKEEPER)).toBeNull();
+    const all = await calls.begin('cancelEvents', { filter: { type: ['none'] } });
+    expect(await calls.operation(all.bulkOperation.id, AS_SHOPKEEPER)).toBeNull();
   });
 
   test('more at once than are good for anybody', async () => {
     await door.sql`
       insert into herald.bulk_operations (id, kind, filter, next_at)
       select herald.uuid_v7(), 'CANCEL_EVENTS', '{}', 'infinity' from generate_series(1, ${MAX_RUNNING_OPERATIONS}::int)`;
-    const { userErrors } = await begin('cancelEvents', { filter: { type: ['none'] } });
+    const { userErrors } = await calls.begin('cancelEvents', { filter: { type: ['none'] } });
     expect(userErrors).toMatchObject([{ field: null, code: 'LIMIT_EXCEEDED' }]);
     // Those who see other projects are not held up.
-    const theirs = await begin('cancelEvents', { filter: { type: ['none'] } }, AS_SHOPKEEPER);
+    const theirs = await calls.begin('cancelEvents', { filter: { type: ['none'] } }, AS_SHOPKEEPER);
     expect(theirs.userErrors).toEqual([]);
     await door.sql`delete from herald.bulk_operations where next_at = 'infinity'`;
   });

@@ -239,6 +239,7 @@ describe('scopes', () => {
       createTrigger: '{ name: "n", type: "t", url: "http://127.0.0.1" }',
       queueEvent: '{ type: "t" }',
       queueEvents: '{ events: [{ type: "t" }] }',
+      replayEvents: '{ filter: { project: "x" } }',
       previewDelivery: '{ triggerId: "x" }',
       testTrigger: '{ triggerId: "x" }',
       retryInvocations: '{ filter: { project: "x" } }',

@@ -1,3 +1,0 @@
--- Not validated: every row passed the former check, which was narrower, and looking at them all would hold the table.
-ALTER TABLE "herald"."audit_log" DROP CONSTRAINT "audit_log_action_is_known";--> statement-breakpoint
-ALTER TABLE "herald"."audit_log" ADD CONSTRAINT "audit_log_action_is_known" CHECK ("herald"."audit_log"."action" in ('TRIGGER_CREATED', 'TRIGGER_UPDATED', 'TRIGGER_DELETED', 'TRIGGER_PAUSED', 'TRIGGER_RESUMED', 'TRIGGER_SECRET_ROTATED', 'TRIGGER_TESTED', 'EVENT_CANCELLED', 'EVENT_RESCHEDULED', 'INVOCATION_CANCELLED', 'INVOCATION_RETRIED', 'BULK_OPERATION_STARTED', 'API_KEY_CREATED', 'API_KEY_REVOKED')) NOT VALID;
