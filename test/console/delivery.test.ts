@@ -99,6 +99,31 @@ describe('the way of an event', () => {
     await seen(page, '0 deliveries to triggers');
   });
 
+  test('what nobody took is replayed once there is a trigger; what goes on is stopped', async () => {
+    for (let n = 0; n < 3; n++) await queueEvent(house.app, { type: 'early' });
+    await createTrigger(house.app, { name: 'late', type: 'early', url: house.receiver.url });
+    house.receiver.answer = ok;
+    await using visited = await house.open('/events?type=early');
+    const { page, complaints } = visited;
+    await page.getByRole('cell', { name: 'no trigger' }).first().waitFor();
+    await page.getByRole('button', { name: 'Replay all' }).click();
+    const dialog = page.getByRole('dialog', { name: 'Replay 3 events?' });
+    await dialog.getByRole('button', { name: 'Replay all' }).click();
+    await seen(page, '3 events replayed.');
+    await page.getByRole('cell', { name: '1 delivered' }).nth(2).waitFor();
+
+    await house.app.graphql(
+      `mutation { replayEvents(input: {filter: {type: ["early"]}, maxPerMinute: 1}) { userErrors { message } } }`,
+    );
+    await goTo(page, '/');
+    const background = page.getByRole('region', { name: 'In the background' });
+    await background.getByText('1 of 6').waitFor();
+    await background.getByRole('button', { name: 'Stop' }).click();
+    await seen(page, '1 event replayed, then stopped.');
+    await background.waitFor({ state: 'detached' });
+    expect(complaints).toEqual([]);
+  });
+
   test('one that waits is rescheduled, delivered now, or cancelled', async () => {
     house.receiver.answer = ok;
     await createTrigger(house.app, { name: 'wait', type: 'wait', url: house.receiver.url });

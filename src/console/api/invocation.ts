@@ -171,32 +171,3 @@ export const CANCEL_INVOCATION = document<
 >(`mutation CancelInvocation($input: CancelInvocationInput!) {
   cancelInvocation(input: $input) { userErrors { field code message } }
 }`);
-
-export interface BulkOperation {
-  readonly id: string;
-  readonly status: 'RUNNING' | 'COMPLETED' | 'FAILED';
-  readonly matched: number | null;
-  readonly processed: number;
-  readonly skipped: number;
-}
-
-const OPERATION = 'id status matched processed skipped';
-
-export const RETRY_INVOCATIONS = document<
-  {
-    retryInvocations: {
-      readonly bulkOperation: BulkOperation | null;
-      readonly userErrors: readonly UserError[];
-    };
-  },
-  { input: { filter: InvocationFilter } }
->(`mutation RetryInvocations($input: RetryInvocationsInput!) {
-  retryInvocations(input: $input) { bulkOperation { ${OPERATION} } userErrors { field code message } }
-}`);
-
-export const BULK_OPERATION = document<
-  { bulkOperation: BulkOperation | null },
-  { id: string }
->(`query BulkOperation($id: ID!) {
-  bulkOperation(id: $id) { ${OPERATION} }
-}`);

@@ -13,6 +13,7 @@ import { Ago, Countdown } from '../ui/time.tsx';
 import type { Column } from '../ui/virtual-table.tsx';
 import { bytes, capped } from '../ui/words.ts';
 import { ClearFilters, filterOf, StatusFilter, TimeFilter, TypeFilter, timeRange } from './filters.tsx';
+import { ReplayAll } from './replay-all.tsx';
 import { useTogether } from './together.ts';
 
 function filter(): EventFilter {
@@ -57,6 +58,7 @@ export function EventsScreen() {
         <TypeFilter />
         <TimeFilter />
         <ClearFilters names={['status', 'type', 'since', 'from', 'to']} />
+        <ReplayAll filter={asked} total={feed.total} onChanged={feed.stir} />
       </search>
       <FeedTable
         label="Events"

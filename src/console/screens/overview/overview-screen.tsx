@@ -7,6 +7,7 @@ import { Loading, PageHead, Problem } from '../../ui/parts.tsx';
 import { Attention } from './attention.tsx';
 import { Figures } from './figures.tsx';
 import { FirstSteps } from './first-steps.tsx';
+import { Operations } from './operations.tsx';
 import { QueuePanel } from './queue-panel.tsx';
 import { WINDOWS, WindowChoice } from './window-choice.tsx';
 
@@ -47,6 +48,7 @@ export function OverviewScreen() {
                 <h2>Latency</h2>
                 <LatencyChart stats={data.stats} window={window} />
               </section>
+              <Operations />
               <QueuePanel />
               <section class="panel">
                 <h2>Retries</h2>
