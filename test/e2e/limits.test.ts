@@ -205,8 +205,8 @@ test('a deletion in the middle of a flood: no attempt starts after its answer', 
     const { CANCELLED = 0, SUCCEEDED = 0 } = await statuses(id);
     return CANCELLED + SUCCEEDED === 5000;
   }, 'all to be final');
-  // What was on the wire, or about to be, when the deletion was committed.
-  expect(receiver.deliveries.filter(({ at }) => at > answeredAt + 250)).toEqual([]);
+  // What was on the wire, or about to be, when the deletion was committed; the others would have come for 50 s.
+  expect(receiver.deliveries.filter(({ at }) => at > answeredAt + 2000)).toHaveLength(0);
 });
 
 test('new retries reach all unfinished invocations', async () => {
