@@ -93,12 +93,9 @@ test('is judged again once its row is to be had: what somebody did meanwhile cou
   await sql.begin(async (person) => {
     await person`select from herald.triggers where id = ${id} for update`;
     pausing = pause();
-    await until(
-      async () =>
-        (await sql`select from pg_locks where not granted and locktype in ('tuple', 'transactionid')`)
-          .length > 0,
-      'it to wait for the row',
-    );
+    const waiting = () =>
+      sql`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+    await until(async () => (await waiting()).length > 0, 'it to wait for the row');
     await person`update herald.trigger_counts set failing_since = null`;
   });
   await pausing;
