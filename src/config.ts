@@ -33,6 +33,8 @@ export interface Config {
   readonly shutdownSeconds: number;
   readonly shutdownGraceSeconds: number;
   readonly retentionDays: number;
+  /** 0 pauses none. */
+  readonly pauseFailingAfterHours: number;
   readonly maxBodyBytes: number;
   /** Origins of web pages that may call us from a browser, e.g. `https://app.example.com`. */
   readonly corsOrigins: readonly string[];
@@ -119,6 +121,12 @@ export const SETTINGS = [
       'how long calls are still answered before that, 0 to 300, while /readyz says 503: time for a load balancer to look away',
   },
   { name: 'RETENTION_DAYS', byDefault: '30', meaning: 'how long finished events are kept' },
+  {
+    name: 'PAUSE_FAILING_AFTER_HOURS',
+    byDefault: '120',
+    meaning:
+      'a trigger whose every attempt has failed for longer is paused until somebody resumes it, 1 to 8760; 0 pauses none',
+  },
   { name: 'MAX_BODY_BYTES', byDefault: '1048576', meaning: 'largest request body' },
   {
     name: 'CORS_ORIGINS',
@@ -170,6 +178,11 @@ export function readConfig(env: Environment): Config {
     shutdownSeconds: read('SHUTDOWN_SECONDS', whole(0, 3600), 'a whole number between 0 and 3600'),
     shutdownGraceSeconds: read('SHUTDOWN_GRACE_SECONDS', whole(0, 300), 'a whole number between 0 and 300'),
     retentionDays: read('RETENTION_DAYS', whole(1, 3650), 'a whole number between 1 and 3650'),
+    pauseFailingAfterHours: read(
+      'PAUSE_FAILING_AFTER_HOURS',
+      whole(0, 8760),
+      'a whole number between 0 and 8760',
+    ),
     maxBodyBytes: read(
       'MAX_BODY_BYTES',
       whole(1024, 64 * 1024 * 1024),

@@ -1,6 +1,8 @@
 /** The wiring of a worker, in whichever thread: what delivers, and all that it opens for itself. */
 import { createBulkRunner } from './actions/bulk-runner.ts';
 import { createDeliver } from './actions/deliver-invocation.ts';
+import { createMoves } from './actions/move-invocations.ts';
+import { pauseFailing } from './actions/pause-failing.ts';
 import type { Config } from './config.ts';
 import { within } from './deadline.ts';
 import type { Log } from './log.ts';
@@ -26,6 +28,8 @@ export interface DeliveringParts {
 const CONNECTIONS = 6;
 /** How often bulk operations are looked for that nobody works on, in ms. */
 const ADOPT_INTERVAL_MS = 30_000;
+/** How often triggers are looked for whose every attempt has failed for too long, in ms: one statement over a small table. */
+const PAUSE_FAILING_INTERVAL_MS = 15_000;
 
 /** Errors: where the database is away; StartupError where EGRESS_CA_FILE cannot be used. */
 export async function startDelivering(parts: DeliveringParts): Promise<void> {
@@ -39,6 +43,9 @@ export async function startDelivering(parts: DeliveringParts): Promise<void> {
   const bulk = createBulkRunner(db, log);
   const adopting = every(ADOPT_INTERVAL_MS, log, () => bulk.adopt());
   opened.push({ what: 'bulk operations', close: () => adopting.stop().then(() => bulk.stop()) });
+  const failing = { db, moves: createMoves(db), log, afterHours: config.pauseFailingAfterHours };
+  const pausing = every(PAUSE_FAILING_INTERVAL_MS, log, () => pauseFailing(failing));
+  opened.push({ what: 'pausing', close: () => pausing.stop() });
   const worker = await startWorker({ address, db, announcements, deliver, log, concurrency, retentionDays });
   const late = `still busy after ${shutdownSeconds} s; its jobs are taken over`;
   opened.push({ what: 'worker', close: () => within(shutdownSeconds * 1000, worker.stop(), late) });

@@ -70,6 +70,7 @@ describe('every setting', () => {
     SHUTDOWN_SECONDS: '-1',
     SHUTDOWN_GRACE_SECONDS: '301',
     RETENTION_DAYS: '0',
+    PAUSE_FAILING_AFTER_HOURS: '8761',
     MAX_BODY_BYTES: '1',
     CORS_ORIGINS: 'example.com',
     ALLOWED_HOSTS: 'http://x',

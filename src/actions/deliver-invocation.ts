@@ -3,29 +3,26 @@
  * whatever else is being delivered at the same moment; each delivery still waits for its own commit.
  */
 import type { Outcome } from '../domain/attempt.ts';
-import { HERALD } from '../domain/caller.ts';
 import { AppError } from '../domain/errors.ts';
 import { causeOf, FINAL_STATES } from '../domain/invocation.ts';
 import { type Decision, decide } from '../domain/retry.ts';
 import type { Log } from '../log.ts';
 import { answering, createBatcher } from '../store/batch.ts';
-import { type Database, inTransaction } from '../store/database.ts';
+import type { Database } from '../store/database.ts';
 import { describeError } from '../store/database-errors.ts';
 import { type Delivery, loadDeliveries } from '../store/invocations.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import { type AttemptRequest, type Settled, type Settlement, settle } from '../store/settlements.ts';
 import { markRunning, type Start } from '../store/starts.ts';
-import { lockTrigger } from '../store/triggers.ts';
 import type { Sender } from '../webhook/send.ts';
 import { createAdmission, type Turn } from './admission.ts';
 import { buildRequest, toAttempt } from './attempt-request.ts';
 import { maskSecrets } from './mask-secrets.ts';
 import { createMoves } from './move-invocations.ts';
 import { createOffering } from './offering.ts';
-import { holdTrigger } from './pause-trigger.ts';
+import { pauseAsHerald } from './pause-trigger.ts';
 import { createShortages } from './shortages.ts';
 import { createTriggerCache, type DeliveryTrigger } from './trigger-cache.ts';
-import { audit } from './write-trigger.ts';
 
 export interface DeliverDeps {
   readonly db: Database;
@@ -181,7 +178,8 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
     });
     logAttempt(log, delivery, trigger, outcome, decision, settled);
     if (outcome.errorCode === 'GONE') {
-      await pauseGone(db, triggerId);
+      // It wants nothing any more.
+      await pauseAsHerald(db, triggerId, 'RECEIVER_GONE');
       moves.start(triggerId);
     }
     return toResult(settled);
@@ -201,16 +199,6 @@ function withoutAttempt({ id, attemptCount, triggerStatus }: Delivery): Settleme
  */
 function toResult(settled: Settled): JobResult {
   return settled === 'DONE' ? 'DONE' : 'RETRY';
-}
-
-/** A receiver that answered 410 wants nothing any more: the trigger rests until a person resumes it. */
-async function pauseGone(db: Database, triggerId: string): Promise<void> {
-  await inTransaction(db, async (tx) => {
-    const trigger = await lockTrigger(tx, triggerId);
-    if (trigger?.status !== 'ACTIVE') return;
-    await audit(tx, HERALD, 'TRIGGER_PAUSED', trigger);
-    await holdTrigger(tx, triggerId, 'RECEIVER_GONE');
-  });
 }
 
 function bare(outcome: Outcome): Outcome {

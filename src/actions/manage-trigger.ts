@@ -11,6 +11,7 @@ import {
   type TriggerSettings,
   type TriggerStatus,
 } from '../domain/trigger.ts';
+import { forgetFailures } from '../store/failing-triggers.ts';
 import {
   changeMaxAttempts,
   countUnfinished,
@@ -128,6 +129,7 @@ export async function updateTrigger(
     await audit(tx, actor, 'TRIGGER_UPDATED', row, changedSettings(before, row));
     // ACTIVE through updateTrigger also ends a pause, so what was held is let go.
     if (row.status !== before.status) await moveInvocations(tx, id);
+    if (row.status !== before.status || row.url !== before.url) await forgetFailures(tx, id);
     return succeed(row);
   });
   if (updated.ok) moves.start(id);

@@ -1,7 +1,9 @@
 /** Pauses and resumes triggers. */
+import { HERALD } from '../domain/caller.ts';
 import { fail, problem, type Result, succeed } from '../domain/errors.ts';
 import type { TriggerStatusReason } from '../domain/trigger.ts';
-import type { Transaction } from '../store/database.ts';
+import { type Database, inTransaction, type Transaction } from '../store/database.ts';
+import { forgetFailures } from '../store/failing-triggers.ts';
 import { countHeld, moveInvocations } from '../store/trigger-invocations.ts';
 import { lockTrigger, type TriggerRow, updateTrigger as writeTrigger } from '../store/triggers.ts';
 import { audit, notFound, statusColumns, type TriggerWriter } from './write-trigger.ts';
@@ -25,12 +27,26 @@ export async function pauseTrigger(
   return paused;
 }
 
-/** Pauses a trigger whose row is locked, and holds the first of its waiting invocations; `Moves` holds the others. */
-export async function holdTrigger(
-  tx: Transaction,
+/**
+ * Pauses an ACTIVE trigger on Herald's own account, where `isDue` says so once its row is locked: it rests until a
+ * person resumes it. Null where it was not paused.
+ */
+export async function pauseAsHerald(
+  db: Database,
   id: string,
   reason: TriggerStatusReason,
-): Promise<TriggerRow> {
+  isDue: (tx: Transaction) => Promise<boolean> = async () => true,
+): Promise<TriggerRow | null> {
+  return inTransaction(db, async (tx) => {
+    const trigger = await lockTrigger(tx, id);
+    if (trigger?.status !== 'ACTIVE' || !(await isDue(tx))) return null;
+    await audit(tx, HERALD, 'TRIGGER_PAUSED', trigger);
+    return holdTrigger(tx, id, reason);
+  });
+}
+
+/** Pauses a trigger whose row is locked, and holds the first of its waiting invocations; `Moves` holds the others. */
+async function holdTrigger(tx: Transaction, id: string, reason: TriggerStatusReason): Promise<TriggerRow> {
   const row = await writeTrigger(tx, id, statusColumns('PAUSED', reason));
   await moveInvocations(tx, id);
   return row;
@@ -50,6 +66,7 @@ export async function resumeTrigger(
     const trigger = await writeTrigger(tx, id, statusColumns('ACTIVE', null));
     const releasedCount = await countHeld(tx, id);
     await moveInvocations(tx, id);
+    await forgetFailures(tx, id);
     return succeed({ trigger, releasedCount });
   });
   if (resumed.ok) moves.start(id);

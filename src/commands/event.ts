@@ -1,4 +1,5 @@
 /** `event <id>`: one event explained: what was attempted, and why it was or was not delivered. */
+import type { TriggerStatusReason } from '../domain/trigger.ts';
 import type { Command } from './command.ts';
 import { ApiError, CONNECTION_OPTIONS, type Connection, connect } from './connection.ts';
 import { EVENT_FIELDS, type ExplainedEvent, type Explanation, explain, type Rival } from './explain.ts';
@@ -16,7 +17,12 @@ export const eventCommand: Command = {
     const output = createOutput(call);
     const connection = await connect(call);
     const event = await findEvent(connection, String(call.words[0]));
-    const explanation: Explanation = { event, rivals: await rivalsOf(connection, event), nowMs: Date.now() };
+    const explanation: Explanation = {
+      event,
+      rivals: await rivalsOf(connection, event),
+      pauses: await pausesOf(connection, event),
+      nowMs: Date.now(),
+    };
     await output.show(event, () => explain(explanation));
     return 0;
   },
@@ -46,17 +52,41 @@ export async function findEvent(connection: Connection, id: string): Promise<Exp
 /** Of an event that nothing matched: the triggers that it may have been meant for. */
 async function rivalsOf(connection: Connection, event: ExplainedEvent): Promise<readonly Rival[]> {
   if (event.status !== 'UNMATCHED') return [];
+  const answer = await askOfTriggers<{ triggers: { nodes: readonly Rival[] } }>(
+    connection,
+    `query ($project: String!) {
+      triggers(filter: { project: $project }, first: 100) { nodes { name type status createdAt statusChangedAt } }
+    }`,
+    { project: event.project },
+  );
+  return answer?.triggers.nodes ?? [];
+}
+
+interface Paused {
+  readonly id: string;
+  readonly trigger: { readonly statusReason: TriggerStatusReason | null } | null;
+}
+
+/** Of an event that is held for some triggers: why they are paused. */
+async function pausesOf(connection: Connection, event: ExplainedEvent): Promise<Explanation['pauses']> {
+  if (!event.invocations.nodes.some(({ status }) => status === 'HELD')) return new Map();
+  const answer = await askOfTriggers<{ event: { invocations: { nodes: readonly Paused[] } } | null }>(
+    connection,
+    'query ($id: ID!) { event(id: $id) { invocations(first: 100) { nodes { id trigger { statusReason } } } } }',
+    { id: event.id },
+  );
+  const reasons = (answer?.event?.invocations.nodes ?? []).map(
+    ({ id, trigger }) => [id, trigger?.statusReason] as const,
+  );
+  return new Map(reasons.flatMap(([id, reason]) => (reason == null ? [] : [[id, reason]])));
+}
+
+/** Null where the token may read events and no triggers. */
+async function askOfTriggers<T>(connection: Connection, query: string, variables: object): Promise<T | null> {
   try {
-    const { triggers } = await connection.ask<{ triggers: { nodes: readonly Rival[] } }>(
-      `query ($project: String!) {
-        triggers(filter: { project: $project }, first: 100) { nodes { name type status createdAt statusChangedAt } }
-      }`,
-      { project: event.project },
-    );
-    return triggers.nodes;
+    return await connection.ask<T>(query, variables);
   } catch (error) {
-    // A token may read events and no triggers.
-    if (error instanceof ApiError && error.code === 'FORBIDDEN') return [];
+    if (error instanceof ApiError && error.code === 'FORBIDDEN') return null;
     throw error;
   }
 }

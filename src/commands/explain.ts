@@ -2,11 +2,11 @@
 import type { AttemptErrorCode } from '../domain/attempt.ts';
 import type { EventOrigin, EventStatus } from '../domain/event.ts';
 import type { AttemptStatus, FailureReason, InvocationStatus } from '../domain/invocation.ts';
-import type { TriggerStatus } from '../domain/trigger.ts';
+import type { TriggerStatus, TriggerStatusReason } from '../domain/trigger.ts';
 import { paint, plain, shortened } from './output.ts';
 import { suggestion } from './suggest.ts';
 import { clockTime, dayAndTime, duration, fromNow } from './time.ts';
-import { ERROR, EVENT_STYLE, FAILURE, INVOCATION_STYLE, ORIGIN } from './words.ts';
+import { ERROR, EVENT_STYLE, FAILURE, INVOCATION_STYLE, ORIGIN, PAUSE } from './words.ts';
 
 /** What has to be asked of an Event for an `ExplainedEvent`. */
 export const EVENT_FIELDS = `id project type source dataText dataSize dataRemoved status receivedAt dueAt finishedAt origin
@@ -69,6 +69,8 @@ export interface Rival {
 export interface Explanation {
   readonly event: ExplainedEvent;
   readonly rivals: readonly Rival[];
+  /** By invocation: why its trigger is paused, as far as that is known. */
+  readonly pauses: ReadonlyMap<string, TriggerStatusReason>;
   readonly nowMs: number;
 }
 
@@ -78,7 +80,8 @@ const SHOWN_BODY = 120;
 /** Later than this after its time, and something holds it up. */
 const LATE_MS = 5000;
 
-export function explain({ event, rivals, nowMs }: Explanation): string {
+export function explain(explanation: Explanation): string {
+  const { event, rivals, nowMs } = explanation;
   const { id, type, status, project, receivedAt, dueAt, origin, idempotencyKey } = event;
   const isScheduled = Date.parse(dueAt) - Date.parse(receivedAt) > 1000;
   const key = idempotencyKey === null ? '' : ` with the idempotency key ${plain(idempotencyKey)}`;
@@ -87,7 +90,7 @@ export function explain({ event, rivals, nowMs }: Explanation): string {
     `  queued ${dayAndTime(receivedAt)} ${ORIGIN[origin]} in the project ${project}${key}`,
     ...(isScheduled ? [`  due ${dayAndTime(dueAt)} (${fromNow(dueAt, nowMs)})`] : []),
     `  data ${describeData(event)}`,
-    ...event.invocations.nodes.flatMap((invocation) => ['', ...explainInvocation(invocation, nowMs)]),
+    ...event.invocations.nodes.flatMap((invocation) => ['', ...explainInvocation(invocation, explanation)]),
     '',
     verdict(event, rivals),
   ].join('\n');
@@ -98,7 +101,7 @@ function describeData({ dataText, dataSize, dataRemoved }: ExplainedEvent): stri
   return dataText === null ? 'none' : shortened(dataText, SHOWN_DATA);
 }
 
-function explainInvocation(invocation: ExplainedInvocation, nowMs: number): readonly string[] {
+function explainInvocation(invocation: ExplainedInvocation, explanation: Explanation): readonly string[] {
   const { triggerName, status, id, attempts, attemptCount } = invocation;
   const [latest] = attempts.nodes.slice(-1);
   const to = latest === undefined ? '' : ` ${plain(latest.request.url)}`;
@@ -107,7 +110,7 @@ function explainInvocation(invocation: ExplainedInvocation, nowMs: number): read
     `→ ${paint('bold', plain(triggerName))}${to}  ${paint(INVOCATION_STYLE[status], status)}  ${paint('dim', id)}`,
     ...(unseen > 0 ? [`    ${unseen} more attempts before these`] : []),
     ...attempts.nodes.map((attempt) => `    ${explainAttempt(attempt)}`),
-    `  ${describeState(invocation, nowMs)}`,
+    `  ${describeState(invocation, explanation)}`,
   ];
 }
 
@@ -147,14 +150,17 @@ function quoteBody({ response }: ExplainedAttempt): string {
 }
 
 /** Where the invocation stands, and what it waits for. */
-function describeState(invocation: ExplainedInvocation, nowMs: number): string {
+function describeState(invocation: ExplainedInvocation, { pauses, nowMs }: Explanation): string {
   const { status, failureReason, attemptCount, maxAttempts, nextAttemptAt, deliveryLatencyMs } = invocation;
   const next = nextAttemptAt === null ? '' : ` ${fromNow(nextAttemptAt, nowMs)}`;
   switch (status) {
     case 'SCHEDULED':
       return `Not due yet: the first attempt comes${next}.`;
-    case 'HELD':
-      return `Held: the trigger is paused. \`triggers resume ${plain(invocation.triggerName)}\` lets it go.`;
+    case 'HELD': {
+      const reason = pauses.get(invocation.id);
+      const why = reason === undefined ? '' : ` (${PAUSE[reason]})`;
+      return `Held: the trigger is paused${why}. \`triggers resume ${plain(invocation.triggerName)}\` lets it go.`;
+    }
     case 'QUEUED': {
       const lateMs = nextAttemptAt === null ? 0 : nowMs - Date.parse(nextAttemptAt);
       return lateMs < LATE_MS

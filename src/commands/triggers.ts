@@ -1,11 +1,11 @@
 /** `triggers`: lists them. */
-import { TRIGGER_STATUSES, type TriggerStatus } from '../domain/trigger.ts';
+import { TRIGGER_STATUSES, type TriggerStatus, type TriggerStatusReason } from '../domain/trigger.ts';
 import { type Command, NO_WORDS } from './command.ts';
 import { CONNECTION_OPTIONS, connect } from './connection.ts';
 import { choicesOf, textOf } from './options.ts';
 import { columns, createOutput, OUTPUT_OPTIONS, plain, shortened } from './output.ts';
 import { pages } from './pages.ts';
-import { TRIGGER_STYLE } from './words.ts';
+import { PAUSE_MARK, TRIGGER_STYLE } from './words.ts';
 
 /** What has to be asked of a Trigger for a `ListedTrigger`. */
 export const TRIGGER_FIELDS = `id project name type url description status statusReason retries timeout retrySchedule
@@ -18,7 +18,7 @@ export interface ListedTrigger {
   readonly type: string;
   readonly url: string;
   readonly status: TriggerStatus;
-  readonly statusReason: string | null;
+  readonly statusReason: TriggerStatusReason | null;
   readonly retries: number;
   readonly timeout: number;
 }
@@ -76,7 +76,7 @@ export function triggerTable(triggers: readonly ListedTrigger[]): string {
     project,
     name,
     shortened(type, SHOWN_TYPE),
-    statusReason === 'RECEIVER_GONE' ? `${status} (410)` : status,
+    statusReason === null ? status : `${status}${PAUSE_MARK[statusReason]}`,
     plain(url),
     id,
   ]);

@@ -2,7 +2,7 @@
 import type { AttemptErrorCode } from '../domain/attempt.ts';
 import type { EventOrigin, EventStatus } from '../domain/event.ts';
 import type { FailureReason, InvocationStatus } from '../domain/invocation.ts';
-import type { TriggerStatus } from '../domain/trigger.ts';
+import type { TriggerStatus, TriggerStatusReason } from '../domain/trigger.ts';
 import type { Style } from './output.ts';
 
 export const INVOCATION_STYLE: Readonly<Record<InvocationStatus, Style>> = {
@@ -29,6 +29,21 @@ export const TRIGGER_STYLE: Readonly<Record<TriggerStatus, Style>> = {
   ACTIVE: 'green',
   PAUSED: 'yellow',
   DISABLED: 'dim',
+};
+
+/** What a list says behind the state of a trigger. */
+export const PAUSE_MARK: Readonly<Record<TriggerStatusReason, string>> = {
+  MANUAL: '',
+  RECEIVER_GONE: ' (410)',
+  CONSECUTIVE_FAILURES: ' (failing)',
+};
+
+/** Why a trigger is paused. */
+export const PAUSE: Readonly<Record<TriggerStatusReason, string>> = {
+  MANUAL: 'by hand',
+  RECEIVER_GONE: 'the receiver answered 410 Gone: correct its URL first',
+  CONSECUTIVE_FAILURES:
+    'every attempt failed for longer than PAUSE_FAILING_AFTER_HOURS allows: see that the receiver is back first',
 };
 
 export const ORIGIN: Readonly<Record<EventOrigin, string>> = {

@@ -20,7 +20,7 @@ export interface Actor {
   readonly name: string;
 }
 
-/** Herald itself, e.g. where it pauses the trigger of a receiver that is gone. */
+/** Herald itself, where it pauses the trigger of a receiver that is gone or keeps failing. */
 export const HERALD: Actor = { id: 'herald', name: 'Herald' };
 
 export interface Caller extends Actor {

@@ -28,7 +28,7 @@ export const MASKED = '***';
 export const TRIGGER_STATUSES = ['ACTIVE', 'PAUSED', 'DISABLED'] as const;
 export type TriggerStatus = (typeof TRIGGER_STATUSES)[number];
 
-export const TRIGGER_STATUS_REASONS = ['MANUAL', 'RECEIVER_GONE'] as const;
+export const TRIGGER_STATUS_REASONS = ['MANUAL', 'RECEIVER_GONE', 'CONSECUTIVE_FAILURES'] as const;
 export type TriggerStatusReason = (typeof TRIGGER_STATUS_REASONS)[number];
 
 /** What becomes of a deleted trigger's unfinished invocations. */

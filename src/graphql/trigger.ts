@@ -27,6 +27,9 @@ const TRIGGER_STATUS_REASON = builder.enumType('TriggerStatusReason', {
   values: {
     MANUAL: { description: 'Someone paused or disabled it.' },
     RECEIVER_GONE: { description: 'The receiver answered 410 Gone.' },
+    CONSECUTIVE_FAILURES: {
+      description: 'Every attempt failed for longer than the configured period.',
+    },
   } satisfies Described<TriggerStatusReason>,
 });
 

@@ -387,7 +387,7 @@ export const stats = herald.table(
   ],
 );
 
-/** How many invocations of each trigger are in which unfinished state, or FAILED. */
+/** How many invocations of each trigger are in which unfinished state, or FAILED; and how its attempts end (failing-triggers.ts). */
 export const triggerCounts = herald.table('trigger_counts', {
   triggerId: uuid('trigger_id').primaryKey(),
   pending: bigint({ mode: 'number' }).notNull(),
@@ -395,6 +395,12 @@ export const triggerCounts = herald.table('trigger_counts', {
   running: bigint({ mode: 'number' }).notNull(),
   retrying: bigint({ mode: 'number' }).notNull(),
   deadLetters: bigint('dead_letters', { mode: 'number' }).notNull(),
+  /** When the latest attempt that succeeded was recorded. */
+  succeededAt: timestamptz('succeeded_at'),
+  /** The first failure after it, or since somebody gave the trigger another URL or resumed it; null while there is none. */
+  failingSince: timestamptz('failing_since'),
+  /** The latest failure. */
+  failedAt: timestamptz('failed_at'),
 });
 
 /** Event types that were seen, each once. */

@@ -8,6 +8,7 @@ import { addHistograms, formatHistogram, parseHistogram } from '../domain/histog
 import { GRAINS, NOTHING, type Numbers, SPANS, spanOf, sumOf } from '../domain/stats.ts';
 import { arrayOf } from './arrays.ts';
 import { type Database, inTransaction, type Transaction } from './database.ts';
+import { ADD_ENDINGS, ENDINGS } from './failing-triggers.ts';
 import { selectTallies, type Tally, type TallyRow, toTally } from './tallies.ts';
 
 /** Whoever reads statistics adds up what is not folded yet: some thousands of rows come between two folds. */
@@ -78,14 +79,21 @@ async function takeTallies(tx: Transaction): Promise<readonly Tally[]> {
         returning *
     ),
     counted as (
-      insert into herald.trigger_counts as c (trigger_id, pending, held, running, retrying, dead_letters)
-      select x.trigger_id, sum(x.pending), sum(x.held), sum(x.running), sum(x.retrying), sum(x.dead_letters)
-        from taken x
+      insert into herald.trigger_counts as c (
+        trigger_id, pending, held, running, retrying, dead_letters, succeeded_at, failing_since, failed_at)
+      select
+          x.trigger_id, sum(x.pending), sum(x.held), sum(x.running), sum(x.retrying), sum(x.dead_letters), ${ENDINGS}
+        from (
+          select
+              l.*,
+              max(l.at) filter (where l.attempts > l.attempts_failed) over (partition by l.trigger_id) as succeeded_at
+            from taken l
+        ) x
         group by 1
       on conflict (trigger_id) do update set
         pending = c.pending + excluded.pending, held = c.held + excluded.held,
         running = c.running + excluded.running, retrying = c.retrying + excluded.retrying,
-        dead_letters = c.dead_letters + excluded.dead_letters
+        dead_letters = c.dead_letters + excluded.dead_letters, ${ADD_ENDINGS}
     )
     ${selectTallies(sql`taken`, sql`true`)}`);
   return rows.map(toTally);

@@ -152,3 +152,14 @@ const REASONS: Readonly<Record<string, string>> = {
 export function explainReason(reason: string | null): string {
   return reason === null ? '' : (REASONS[reason] ?? humane(reason));
 }
+
+/** Why a trigger is not ACTIVE, in few words. */
+const PAUSES: Readonly<Record<string, string>> = {
+  MANUAL: 'by hand',
+  RECEIVER_GONE: 'its receiver answered 410 Gone',
+  CONSECUTIVE_FAILURES: 'every attempt failed for too long',
+};
+
+export function explainPause(reason: string): string {
+  return PAUSES[reason] ?? humane(reason);
+}

@@ -9,7 +9,7 @@ import { Icon, type IconName } from '../../ui/icon.tsx';
 import { iconOf, Status, type Tone } from '../../ui/status.tsx';
 import { Countdown, Moment } from '../../ui/time.tsx';
 import { milliseconds } from '../../ui/words.ts';
-import { explainReason } from '../explain.ts';
+import { explainPause, explainReason } from '../explain.ts';
 import { AttemptItem } from './attempt-item.tsx';
 import { InvocationActions } from './invocation-actions.tsx';
 
@@ -120,7 +120,8 @@ function Outcome({ invocation }: { readonly invocation: InvocationDetail }) {
     case 'HELD':
       return (
         <Step icon="pause" tone="warn">
-          Held while the trigger is paused.{' '}
+          Held while the trigger is paused
+          {trigger?.statusReason != null && ` (${explainPause(trigger.statusReason)})`}.{' '}
           {trigger !== null && <Link to={`/triggers/${trigger.id}`}>Resume it</Link>}
         </Step>
       );

@@ -7,7 +7,7 @@ import { Icon } from '../../ui/icon.tsx';
 import { Status } from '../../ui/status.tsx';
 import { Ago } from '../../ui/time.tsx';
 import { capped, count, humane, percent } from '../../ui/words.ts';
-import { explain, inShort } from '../explain.ts';
+import { explain, explainPause, inShort } from '../explain.ts';
 
 const REFRESH_MS = 5000;
 const FAILING_BELOW = 0.95;
@@ -63,7 +63,7 @@ function TroubledTrigger({ trigger }: { readonly trigger: TriggerRow }) {
           <strong class="ellipsis">{name}</strong>
           <span class="muted small ellipsis">
             {status === 'PAUSED'
-              ? `Paused: ${humane(statusReason ?? 'MANUAL').toLowerCase()}`
+              ? `Paused: ${explainPause(statusReason ?? 'MANUAL')}`
               : `${percent(stats.successRate)} delivered${why === '' ? '' : `; last failure: ${why}`}`}
           </span>
         </span>

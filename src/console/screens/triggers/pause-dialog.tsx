@@ -3,7 +3,8 @@ import { PAUSE_TRIGGER, RESUME_TRIGGER, TRIGGER_PENDING, type Trigger } from '..
 import { ask, refuse } from '../../state/ask.ts';
 import { useQuery } from '../../state/hooks.ts';
 import { Confirm } from '../../ui/confirm.tsx';
-import { capped, humane, plural } from '../../ui/words.ts';
+import { capped, plural } from '../../ui/words.ts';
+import { explainPause } from '../explain.ts';
 
 interface PauseDialogProps {
   readonly trigger: Trigger;
@@ -33,7 +34,7 @@ export function PauseDialog({ trigger: { id, name, statusReason }, to, onClose, 
         <p>
           {statusReason !== null &&
             statusReason !== 'MANUAL' &&
-            `It was paused because: ${humane(statusReason)}. `}
+            `It was paused because ${explainPause(statusReason)}. `}
           What was held goes out first, then everything new.
         </p>
       )}

@@ -9,8 +9,8 @@ import { Menu } from '../../ui/menu.tsx';
 import { Status } from '../../ui/status.tsx';
 import { Ago } from '../../ui/time.tsx';
 import { type Column, VirtualTable } from '../../ui/virtual-table.tsx';
-import { humane, percent } from '../../ui/words.ts';
-import { inShort } from '../explain.ts';
+import { percent, sentence } from '../../ui/words.ts';
+import { explainPause, inShort } from '../explain.ts';
 import { menuOf, type TriggerTask } from './trigger-dialogs.tsx';
 
 interface TriggerTableProps {
@@ -53,7 +53,7 @@ const COLUMNS: readonly Column<TriggerRow>[] = [
     name: 'State',
     width: '6.5rem',
     cell: ({ status, statusReason }) => (
-      <Status of={status} {...(statusReason !== null && { title: humane(statusReason) })} />
+      <Status of={status} {...(statusReason !== null && { title: sentence(explainPause(statusReason)) })} />
     ),
   },
   { name: 'Type', width: 'minmax(0, 1fr)', cell: ({ type }) => <span class="ellipsis">{type}</span> },
