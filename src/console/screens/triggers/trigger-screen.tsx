@@ -82,7 +82,6 @@ const TROUBLES: Readonly<Record<string, string>> = {
     'The receiver answered 410 Gone, so this trigger was paused. Correct its URL, then resume it.',
   CONSECUTIVE_FAILURES:
     'Every attempt failed for longer than PAUSE_FAILING_AFTER_HOURS allows, so this trigger was paused. Deliveries are held, nothing is lost: resume it when its receiver is back.',
-  HANDSHAKE_REFUSED: 'The receiver does not consent to webhooks from here.',
   MANUAL: 'Paused by hand. Deliveries are held, nothing is lost.',
 };
 
