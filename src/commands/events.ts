@@ -2,7 +2,7 @@
 import { EVENT_STATUSES, type EventStatus } from '../domain/event.ts';
 import { type Command, UsageError } from './command.ts';
 import { CONNECTION_OPTIONS, connect } from './connection.ts';
-import { choicesOf, secondsOf, textOf, textsOf, wholeOf } from './options.ts';
+import { choicesOf, SINCE_OPTION, sinceOf, textOf, textsOf, wholeOf } from './options.ts';
 import { columns, createOutput, OUTPUT_OPTIONS, shortened } from './output.ts';
 import { pages } from './pages.ts';
 import { dayAndTime, fromNow } from './time.ts';
@@ -38,11 +38,7 @@ export const eventsCommand: Command = {
       meaning: `only these states: ${EVENT_STATUSES.join(', ').toLowerCase()}`,
     },
     project: { type: 'string', value: '<name>', meaning: 'only this project' },
-    since: {
-      type: 'string',
-      value: '<duration>',
-      meaning: 'only those accepted so long ago, e.g. 90s, 10m, 2h, 7d',
-    },
+    ...SINCE_OPTION,
     limit: {
       type: 'string',
       short: 'n',
@@ -58,14 +54,12 @@ export const eventsCommand: Command = {
     const { options } = call;
     const limit = wholeOf(options, 'limit') ?? DEFAULT_LIMIT;
     if (limit === 0) throw new UsageError('--limit: expected 1 or more');
-    const since = secondsOf(options, 'since');
-    if (since !== null && !(since <= 1e9)) throw new UsageError('--since: expected less than 30 years');
     const types = textsOf(options, 'type');
     const filter = {
       type: types.length === 0 ? null : types,
       status: choicesOf(options, 'status', EVENT_STATUSES),
       project: textOf(options, 'project'),
-      receivedAt: since === null ? null : { from: new Date(Date.now() - since * 1000).toISOString() },
+      receivedAt: sinceOf(options),
     };
     const output = createOutput(call);
     const connection = await connect(call);

@@ -206,12 +206,12 @@ function verdict(event: ExplainedEvent, rivals: readonly Rival[]): string {
   }
 }
 
-function explainUnmatched({ type, project, receivedAt }: ExplainedEvent, rivals: readonly Rival[]): string {
+function explainUnmatched({ id, type, project, receivedAt }: ExplainedEvent, rivals: readonly Rival[]): string {
   const queuedAt = Date.parse(receivedAt);
   const fact = `It was delivered to nobody: no trigger of the project ${project} took events of the type ${JSON.stringify(plain(type))} when it was queued.`;
   const same = rivals.find((trigger) => trigger.type === type);
   if (same !== undefined && Date.parse(same.createdAt) > queuedAt) {
-    return `${fact}\nThe trigger ${plain(same.name)} came ${duration(Date.parse(same.createdAt) - queuedAt)} later. Queue the event again.`;
+    return `${fact}\nThe trigger ${plain(same.name)} came ${duration(Date.parse(same.createdAt) - queuedAt)} later. \`replay ${id}\` queues the event again.`;
   }
   if (same !== undefined) {
     return `${fact}\nThe trigger ${plain(same.name)} takes it now (${same.status} since ${dayAndTime(same.statusChangedAt)}): it was disabled then, or had another type.`;

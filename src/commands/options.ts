@@ -1,6 +1,6 @@
 /** Values of options, checked. Each function throws UsageError with what was expected. */
 import { parseRfc3339, SMALLEST_EPOCH_MS } from '../domain/event.ts';
-import { type CommandCall, UsageError } from './command.ts';
+import { type CommandCall, type CommandOption, UsageError } from './command.ts';
 import { suggestion } from './suggest.ts';
 
 type Options = CommandCall['options'];
@@ -72,6 +72,23 @@ export function secondsOf(options: Options, name: string): number | null {
     throw wrong(name, 'seconds, or a number with ms, s, m, h or d', text);
   }
   return Number(number) * factor;
+}
+
+/** What may be given to `sinceOf`. */
+export const SINCE_OPTION = {
+  since: {
+    type: 'string',
+    value: '<duration>',
+    meaning: 'only those accepted so long ago, e.g. 90s, 10m, 2h, 7d',
+  },
+} as const satisfies Record<string, CommandOption>;
+
+/** The interval from so long ago until now, as the API takes it; null where it was not given. */
+export function sinceOf(options: Options): { readonly from: string } | null {
+  const since = secondsOf(options, 'since');
+  if (since === null) return null;
+  if (!(since <= 1e9)) throw new UsageError('--since: expected less than 30 years');
+  return { from: new Date(Date.now() - since * 1000).toISOString() };
 }
 
 /** Epoch milliseconds as a number, RFC 3339 as it is: what the scalar Timestamp takes; null where it was not given. */

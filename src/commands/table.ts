@@ -22,6 +22,22 @@ export const COMMANDS: CommandTable = {
     summary: 'attempt now what has failed or waits for its time',
     load: async () => (await import('./manage.ts')).retryCommand,
   },
+  'retry-all': {
+    summary: 'retry all failed invocations that match, in the background',
+    load: async () => (await import('./bulk.ts')).retryAllCommand,
+  },
+  replay: {
+    summary: 'queue copies of past events for the triggers that match now, in the background',
+    load: async () => (await import('./bulk.ts')).replayCommand,
+  },
+  operations: {
+    summary: 'list what goes on, or went on, in the background',
+    load: async () => (await import('./bulk.ts')).operationsCommand,
+  },
+  'operations stop': {
+    summary: 'stop a retry-all, a replay or a cancellation where it is',
+    load: async () => (await import('./bulk.ts')).stopOperationCommand,
+  },
   cancel: {
     summary: 'cancel an event or one of its invocations',
     load: async () => (await import('./manage.ts')).cancelCommand,

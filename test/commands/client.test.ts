@@ -311,7 +311,7 @@ describe('events and event', () => {
     expect(out).toContain('There is one for "Shop.Closed": types must be equal to the letter.');
     await createTrigger(app, { name: 'late', type: 'shop.closed', url: receiver.url });
     expect((await run(['event', id, '-o', 'text'])).out).toMatch(
-      /The trigger late came .* later\. Queue the event again\./,
+      /The trigger late came .* later\. `replay \S+` queues the event again\./,
     );
   });
 
@@ -362,6 +362,42 @@ describe('retry, cancel and reschedule', () => {
       1,
       expect.stringContaining('waits for an attempt: it is SUCCEEDED'),
     ]);
+  });
+
+  test('all that failed are retried, past events replayed; what goes on is listed and stopped', async () => {
+    receiver.answer = status(500);
+    await lineOf('triggers', 'create', 'bulk', '--type', 'bulk', '--to', receiver.url, '--retries', '0');
+    const { id } = await lineOf('queue', 'bulk');
+    await until(async () => (await lineOf('event', id))?.status === 'FAILED', 'it to fail');
+    receiver.answer = ok;
+    const retried = await run(['retry-all', '--trigger', 'bulk', '--since', '1h', '--wait']);
+    expect([retried.code, retried.err]).toEqual([0, '']);
+    expect(parseLines(retried.out).at(-1)).toMatchObject({
+      ...{ kind: 'RETRY_INVOCATIONS', status: 'COMPLETED', matched: 1, processed: 1, skipped: 0 },
+    });
+    await until(async () => (await lineOf('event', id))?.status === 'SUCCEEDED', 'it to be delivered');
+
+    const args = ['--trigger', 'bulk', '--status', 'succeeded', '--type', 'bulk'];
+    const replayed = await run(['replay', id, ...args, '--wait', '-o', 'text']);
+    expect([replayed.code, replayed.err]).toEqual([0, '']);
+    expect(replayed.out).toMatch(
+      /^REPLAY_EVENTS {2}RUNNING .*\n(?:.*\n)*REPLAY_EVENTS {2}COMPLETED {2}1 of 1 done {2}\S+\n$/,
+    );
+
+    await lineOf('queue', 'bulk');
+    const slow = await lineOf('replay', '--type', 'bulk', '--per-minute', '1');
+    expect(await lineOf('operations', 'stop', slow.id)).toMatchObject({ id: slow.id, status: 'CANCELLED' });
+    expect(parseLines((await run(['operations'])).out).slice(0, 3)).toMatchObject([
+      { kind: 'REPLAY_EVENTS', status: 'CANCELLED', maxPerMinute: 1 },
+      { kind: 'REPLAY_EVENTS', status: 'COMPLETED' },
+      { kind: 'RETRY_INVOCATIONS', status: 'COMPLETED' },
+    ]);
+    expect((await run(['operations', '-o', 'text'])).out).toMatch(/^STARTED +KIND +STATUS +PROGRESS +ID\n/);
+
+    const nothing = await run(['replay']);
+    expect([nothing.code, nothing.err]).toEqual([1, expect.stringContaining('at least one condition')]);
+    const wrong = await run(['retry-all', '--since', 'yesterday']);
+    expect([wrong.code, wrong.err]).toEqual([2, expect.stringContaining('--since')]);
   });
 
   test('one that waits is moved, and cancelled as a whole or one by one', async () => {

@@ -8,6 +8,8 @@ import { Icon } from '../ui/icon.tsx';
 import { outcomeOf } from './bulk-words.ts';
 
 interface BulkButtonProps {
+  /** Without it there is no button; what was started before is waited for all the same. */
+  readonly offered: boolean;
   readonly label: string;
   /** The question before it starts. */
   readonly title: string;
@@ -22,7 +24,8 @@ interface BulkButtonProps {
 const FIRST_LOOK_MS = 300;
 const LAST_LOOK_MS = 5000;
 
-export function BulkButton({ label, title, children, start, started, onChanged }: BulkButtonProps) {
+export function BulkButton(props: BulkButtonProps) {
+  const { offered, label, title, children, start, started, onChanged } = props;
   const [asking, setAsking] = useState(false);
   const gone = useRef(new AbortController());
   useEffect(() => () => gone.current.abort(), []);
@@ -39,9 +42,11 @@ export function BulkButton({ label, title, children, start, started, onChanged }
   };
   return (
     <>
-      <button type="button" class="button" onClick={() => setAsking(true)}>
-        <Icon name="retry" size={14} /> {label}
-      </button>
+      {offered && (
+        <button type="button" class="button" onClick={() => setAsking(true)}>
+          <Icon name="retry" size={14} /> {label}
+        </button>
+      )}
       {asking && (
         <Confirm
           title={title}

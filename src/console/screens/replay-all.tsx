@@ -16,11 +16,12 @@ interface ReplayAllProps {
 
 export function ReplayAll({ filter, total, onChanged }: ReplayAllProps) {
   const isAll = Object.keys(filter).length === 0;
-  if (isAll || total === null || total.value === 0 || !may('EVENTS_RETRY')) return null;
+  const count = total ?? { value: 0, capped: false };
   return (
     <BulkButton
+      offered={!isAll && count.value > 0 && may('EVENTS_RETRY')}
       label="Replay all"
-      title={`Replay ${capped(total)} ${total.value === 1 ? 'event' : 'events'}?`}
+      title={`Replay ${capped(count)} ${count.value === 1 ? 'event' : 'events'}?`}
       start={async () => (await ask(REPLAY_EVENTS, { input: { filter } })).replayEvents}
       started="They are being replayed in the background."
       onChanged={onChanged}

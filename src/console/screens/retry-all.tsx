@@ -15,14 +15,15 @@ interface RetryAllProps {
 }
 
 export function RetryAll({ filter: { status, ...conditions }, total, onChanged }: RetryAllProps) {
-  if (status?.[0] !== 'FAILED' || total === null || total.value === 0 || !may('EVENTS_RETRY')) return null;
+  const count = total ?? { value: 0, capped: false };
   // Everything at once has to be asked for as everything until now.
   const filter = () =>
     Object.keys(conditions).length > 0 ? conditions : { createdAt: { to: new Date().toISOString() } };
   return (
     <BulkButton
+      offered={status?.[0] === 'FAILED' && count.value > 0 && may('EVENTS_RETRY')}
       label="Retry all"
-      title={`Retry ${capped(total)} failed ${total.value === 1 ? 'delivery' : 'deliveries'}?`}
+      title={`Retry ${capped(count)} failed ${count.value === 1 ? 'delivery' : 'deliveries'}?`}
       start={async () => (await ask(RETRY_INVOCATIONS, { input: { filter: filter() } })).retryInvocations}
       started="They are being retried in the background."
       onChanged={onChanged}
