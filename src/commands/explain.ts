@@ -206,7 +206,10 @@ function verdict(event: ExplainedEvent, rivals: readonly Rival[]): string {
   }
 }
 
-function explainUnmatched({ id, type, project, receivedAt }: ExplainedEvent, rivals: readonly Rival[]): string {
+function explainUnmatched(
+  { id, type, project, receivedAt }: ExplainedEvent,
+  rivals: readonly Rival[],
+): string {
   const queuedAt = Date.parse(receivedAt);
   const fact = `It was delivered to nobody: no trigger of the project ${project} took events of the type ${JSON.stringify(plain(type))} when it was queued.`;
   const same = rivals.find((trigger) => trigger.type === type);
