@@ -4,7 +4,13 @@ import { checkEvent, type NewEvent } from '../domain/event.ts';
 import { createBatcher } from '../store/batch.ts';
 import { type Database, inTransaction } from '../store/database.ts';
 import { repeatingConflicts, translateDatabaseError } from '../store/database-errors.ts';
-import { type QueuedEvent, queueEvents, queueKeyedEvents } from '../store/events.ts';
+import {
+  isKeyInUse,
+  limitWaitForKeys,
+  type QueuedEvent,
+  queueEvents,
+  queueKeyedEvents,
+} from '../store/events.ts';
 
 export interface Queue {
   /** Resolves after COMMIT. A problem's field is below the event, e.g. `['type']`. */
@@ -62,6 +68,7 @@ export function createQueue(db: Database): Queue {
         const refusal = refusalOf(queued, event);
         return refusal === null ? succeed(queued) : fail(refusal);
       } catch (error) {
+        if (isKeyInUse(error)) return fail(inProgress('idempotencyKey'));
         throw translateDatabaseError(error);
       }
     },
@@ -73,6 +80,8 @@ export function createQueue(db: Database): Queue {
       try {
         return await (hasKeys ? keyedTogether : together).add(events.map(notBeforeEpoch));
       } catch (error) {
+        // Which of them it is, nobody says.
+        if (isKeyInUse(error)) return fail(inProgress([]));
         throw translateDatabaseError(error);
       }
     },
@@ -129,6 +138,7 @@ async function queueTogether(
   try {
     return succeed(
       await inTransaction(db, async (tx) => {
+        if (events.some(({ idempotencyKey }) => idempotencyKey !== null)) await limitWaitForKeys(tx);
         const answers = await queueEvents(tx, events);
         const refusals = answers.flatMap((answer, index) => {
           const refusal = refusalOf(answer, events[index]);
@@ -157,6 +167,11 @@ function refusalOf(queued: QueuedEvent, event: NewEvent | undefined): Problem | 
     default:
       return null;
   }
+}
+
+function inProgress(field: string | readonly string[]): Problem {
+  const message = 'a request with the same idempotency key is still running; repeat this one later';
+  return problem(field, 'IDEMPOTENCY_IN_PROGRESS', message);
 }
 
 function below(index: number, problems: readonly Problem[]): readonly Problem[] {

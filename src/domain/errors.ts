@@ -58,6 +58,7 @@ export const PROBLEM_CODES = [
   'URL_ADDRESS_FORBIDDEN',
   'HEADER_NOT_ALLOWED',
   'IDEMPOTENCY_KEY_REUSED',
+  'IDEMPOTENCY_IN_PROGRESS',
   'LIMIT_EXCEEDED',
 ] as const;
 export type ProblemCode = (typeof PROBLEM_CODES)[number];

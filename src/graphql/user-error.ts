@@ -42,6 +42,9 @@ const UserErrorCode = builder.enumType('UserErrorCode', {
         'The header name is reserved or not a valid field name, or the value has forbidden characters.',
     },
     IDEMPOTENCY_KEY_REUSED: { description: 'The same idempotency key was used with a different payload.' },
+    IDEMPOTENCY_IN_PROGRESS: {
+      description: 'A request with the same idempotency key is still running; repeat it later.',
+    },
     LIMIT_EXCEEDED: { description: 'So many at once are not allowed; repeat it later.' },
   } satisfies Described<ProblemCode>,
 });

@@ -48,6 +48,8 @@ export function problemOfInput(problems: readonly Problem[]): ProblemDocument {
   switch (first?.code) {
     case 'NOT_FOUND':
       return { status: 404, title: 'Not Found', code: 'NOT_FOUND', detail };
+    case 'IDEMPOTENCY_IN_PROGRESS':
+      return { status: 409, title: 'Conflict', code: first.code, detail };
     case 'IDEMPOTENCY_KEY_REUSED':
       return { status: 422, title: 'Unprocessable Content', code: first.code, detail };
     case 'TOO_LARGE':

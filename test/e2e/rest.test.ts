@@ -218,13 +218,28 @@ describe('Idempotency-Key', () => {
     await using other = openSql(app.database);
     const open = await other.reserve();
     await open`begin`;
+    await using _ = { [Symbol.asyncDispose]: () => open`rollback`.then(() => open.release()) };
     await open`select herald.queue_event('x', idempotency_key => 'held')`;
     const held = post('/queue', { type: 'x' }, { 'idempotency-key': 'held' });
     const free = await post('/queue', { type: newType() }, { 'idempotency-key': 'free' });
     expect(free.status).toBe(200);
-    expect((await held).status).toBe(503);
-    await open`rollback`;
-    open.release();
+    // The Idempotency-Key HTTP header field (IETF draft), section 2.7.
+    expect(await held).toMatchObject({ status: 409, body: { code: 'IDEMPOTENCY_IN_PROGRESS' } });
+    const { queueEvent } = await app.graphql<{ queueEvent: unknown }>(
+      `mutation { queueEvent(input: {type: "x", idempotencyKey: "held"}) { event { id } userErrors { field code } } }`,
+    );
+    expect(queueEvent).toEqual({
+      event: null,
+      userErrors: [{ field: ['input', 'idempotencyKey'], code: 'IDEMPOTENCY_IN_PROGRESS' }],
+    });
+    const { queueEvents } = await app.graphql<{ queueEvents: unknown }>(
+      `mutation {
+        queueEvents(input: {events: [{type: "y"}, {type: "x", idempotencyKey: "held"}]}) { events { id } userErrors { field code } } }`,
+    );
+    expect(queueEvents).toEqual({
+      events: null,
+      userErrors: [{ field: ['input', 'events'], code: 'IDEMPOTENCY_IN_PROGRESS' }],
+    });
   });
 
   test('50 at once: one event', async () => {
