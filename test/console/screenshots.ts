@@ -66,6 +66,7 @@ function shotsOf(scene: Awaited<ReturnType<typeof liveThroughADay>>): readonly S
     { name: 'trigger', path: `/triggers/${scene.triggerId}` },
     { name: 'add-trigger', path: '/triggers?add=order.paid', height: 860, prepare: openAdvanced },
     { name: 'fire', path: '/triggers', prepare: fire },
+    { name: 'test', path: `/triggers/${scene.triggerId}`, height: 1000, prepare: tryOut },
     { name: 'events', path: '/events' },
     { name: 'event-retrying', path: `/events/${scene.retryingId}`, height: 940 },
     { name: 'event-dark', path: `/events/${scene.failedId}`, dark: true, height: 940 },
@@ -102,6 +103,13 @@ async function openAdvanced(page: Page): Promise<void> {
   await page.getByLabel('Retry schedule').fill('5, 60, 3600');
   await page.getByRole('dialog').getByRole('button', { name: 'Add trigger' }).click();
   await page.locator('[aria-invalid]').first().waitFor();
+}
+
+async function tryOut(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'More for this trigger' }).click();
+  await page.getByRole('menuitem', { name: 'Test' }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'Send test' }).click();
+  await page.getByText('The receiver took it').waitFor();
 }
 
 async function fire(page: Page): Promise<void> {
