@@ -36,8 +36,11 @@ export async function cancel(tx: Transaction, before: SQL): Promise<number> {
           b.next_attempt_at as old_next_attempt_at
     ),
     removed as (
-      delete from graphile_worker._private_jobs j using moved m where j.key = m.id::text and j.locked_at is null
+      delete from graphile_worker._private_jobs j using moved m
+        where j.key = m.id::text and j.locked_at is null
+        returning j.key
     ),
+    ${giveTurnsBack(sql`removed`)},
     ${recordChanges}
     select c.count, case when c.count > 0 then herald.announce() end
       from (select count(*)::int as count from moved) c`);
@@ -72,6 +75,7 @@ export async function move(
         where j.key = m.id::text and j.locked_at is null
         returning j.key, j.run_at
     ),
+    ${giveTurnsBack(sql`planned`)},
     due as (
       select p.key, row_number() over (order by p.run_at) as place, count(*) over () as count
         from planned p
@@ -121,6 +125,20 @@ export async function renew(tx: Transaction, before: SQL): Promise<number> {
       from (select count(*)::int as count from moved) c, planned`);
   return row?.count ?? 0;
 }
+
+/**
+ * Turns that jobs, named by the column `key` of `those`, were given in line and do not take: the next one's. Whoever has
+ * a turn's row is clearing it away.
+ */
+const giveTurnsBack = (those: SQL) => sql`
+    returned as (
+      delete from herald.turns u
+        where u.ctid = any(array(
+          select t.ctid
+            from ${those} g
+            join herald.turns t on t.invocation_id = g.key::uuid
+            for update of t skip locked))
+    )`;
 
 /** What `moved` did, as a row of herald.changes. */
 const recordChanges = sql`

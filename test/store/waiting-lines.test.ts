@@ -1,7 +1,9 @@
 /** Waiting lines and turns, as several processes would use them at once. */
+import { sql as raw } from 'drizzle-orm';
 import type postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type Database, openDatabase } from '../../src/store/database.ts';
+import { type Database, inTransaction, openDatabase } from '../../src/store/database.ts';
+import { cancel, move } from '../../src/store/invocation-moves.ts';
 import { giveTurnsBack, takeTurns } from '../../src/store/turns.ts';
 import { callFromLine, findLines, standInLine, sweepIntoLine } from '../../src/store/waiting-lines.ts';
 import { createTestDatabase, openSql } from '../support/database.ts';
@@ -156,6 +158,25 @@ describe('max_concurrency', () => {
     expect(await callFromLine(db, [{ triggerId, count: 10 }])).toEqual([
       { triggerId, called: 0, more: true },
     ]);
+  });
+
+  test('gives a turn back that was given to somebody who is cancelled, or moved, before he takes it', async () => {
+    await sql`update herald.triggers set max_concurrency = 1 where id = ${triggerId}`;
+    const [first = '', second = '', third = ''] = await queue('a', 3);
+    await sweepIntoLine(db, [triggerId]);
+    const call = async () => (await callFromLine(db, [{ triggerId, count: 3 }]))[0]?.called;
+    const one = (id: string, more = raw``) =>
+      raw`select i.id, i.status, i.next_attempt_at ${more} from herald.invocations i where i.id = ${id} for update`;
+    expect([await call(), await call()]).toEqual([1, 0]);
+    expect(await inTransaction(db, (tx) => cancel(tx, one(first)))).toBe(1);
+    expect([await call(), await call()]).toEqual([1, 0]);
+    const to = { set: raw`next_attempt_at = now() + interval '1 hour'`, runAt: raw`m.next_attempt_at` };
+    await inTransaction(db, (tx) => move(tx, one(second, raw`, 1 as place`), to));
+    expect([await call(), await call()]).toEqual([1, 0]);
+    // One that takes it keeps it to the end of its attempt, whatever becomes of the invocation.
+    await lock([third]);
+    expect(await inTransaction(db, (tx) => cancel(tx, one(third)))).toBe(1);
+    expect(await sql`select from herald.turns`).toHaveLength(1);
   });
 
   test('gives a turn back that its process took along when it died: after the attempt’s deadline', async () => {
