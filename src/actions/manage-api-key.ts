@@ -38,7 +38,7 @@ export async function createApiKey(
   const secret = formatApiKey(randomBytes(API_KEY_BYTES));
   return writing(db, async (tx) => {
     if ((await countWorkingKeys(tx)) >= MAX_API_KEYS) {
-      return fail(problem([], 'TOO_LARGE', `expected at most ${MAX_API_KEYS} keys; revoke one first`));
+      return fail(problem([], 'LIMIT_EXCEEDED', `expected at most ${MAX_API_KEYS} keys; revoke one first`));
     }
     const apiKey = await insertApiKey(tx, {
       ...settings,

@@ -45,7 +45,7 @@ const UserErrorCode = builder.enumType('UserErrorCode', {
     IDEMPOTENCY_IN_PROGRESS: {
       description: 'A request with the same idempotency key is still running; repeat it later.',
     },
-    LIMIT_EXCEEDED: { description: 'So many at once are not allowed; repeat it later.' },
+    LIMIT_EXCEEDED: { description: 'Accepting this would exceed a limit, of how many at once or in all.' },
   } satisfies Described<ProblemCode>,
 });
 

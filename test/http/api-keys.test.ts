@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { MAX_API_KEYS } from '../../src/domain/api-key.ts';
 import { createTrigger, queueEvent, startTestApp, type TestApp, TOKEN } from '../support/app.ts';
 import { openSql } from '../support/database.ts';
 import { until } from '../support/until.ts';
@@ -94,6 +95,20 @@ describe('an API key', () => {
     );
     expect(createApiKey).toEqual({ secret: null, userErrors: [{ field, code }] });
   });
+});
+
+test('beyond the most that may work, none is made', async () => {
+  await sql`
+    insert into herald.api_keys (id, name, prefix, digest, scopes)
+    select herald.uuid_v7(), 'crowd', 'x', encode(sha256(n::text::bytea), 'hex'), '{ADMIN}'
+      from generate_series(1, ${MAX_API_KEYS}::int) n`;
+  const { createApiKey } = await app.graphql<Loose>(
+    `mutation { createApiKey(input: {name: "n", scopes: [ADMIN]}) { secret userErrors { field code } } }`,
+  );
+  expect(createApiKey).toEqual({ secret: null, userErrors: [{ field: null, code: 'LIMIT_EXCEEDED' }] });
+  await sql`update herald.api_keys set revoked_at = now() where name = 'crowd'`;
+  await createKey(app);
+  await sql`delete from herald.api_keys where name = 'crowd'`;
 });
 
 describe('a revoked key', () => {
