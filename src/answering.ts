@@ -9,6 +9,7 @@ import { describeEgress } from './domain/address.ts';
 import { createGraphiqlPage } from './graphql/graphiql.ts';
 import { createGraphql } from './graphql/yoga.ts';
 import { createConsole } from './http/console.ts';
+import { createMetrics } from './http/metrics.ts';
 import type { Doors } from './http/routes.ts';
 import { type HttpServer, startServer } from './http/server.ts';
 import { createAwaitAnswer } from './http/synchronous.ts';
@@ -18,6 +19,7 @@ import { openSender } from './sending.ts';
 import type { ChangeFeed } from './store/changes.ts';
 import { type openClient, type openDatabase, ping } from './store/database.ts';
 import type { Installation } from './store/installation.ts';
+import { readMetrics } from './store/metrics.ts';
 import type { SecretBox } from './store/secrets.ts';
 import { VERSION } from './version.ts';
 
@@ -77,6 +79,7 @@ export async function startAnswering(parts: AnsweringParts): Promise<Answering> 
     authenticate,
     origins,
     doors: config.roles.has('api') ? doors : null,
+    metrics: createMetrics({ version: VERSION, read: () => readMetrics(db) }),
     checkDatabase: () => ping(db),
     log,
   });

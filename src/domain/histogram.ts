@@ -43,7 +43,7 @@ export function addHistograms(histograms: readonly Histogram[]): Histogram {
 export function percentileOf({ counts, maxMs }: Histogram, p: number): number | null {
   if (maxMs === null) return null;
   const buckets = [...counts].sort(([a], [b]) => a - b);
-  const rank = Math.ceil(buckets.reduce((sum, [, count]) => sum + count, 0) * p);
+  const rank = Math.ceil(countOf({ counts, maxMs }) * p);
   let seen = 0;
   for (const [bucket, count] of buckets) {
     seen += count;
@@ -51,6 +51,28 @@ export function percentileOf({ counts, maxMs }: Histogram, p: number): number | 
     if (seen >= rank) return Math.min(Number((SMALLEST_MS * GROWTH ** (bucket - 0.5)).toPrecision(3)), maxMs);
   }
   return maxMs;
+}
+
+/** How many samples are not above each of `boundsMs`, ascending: those of a bucket that a bound divides count as above. */
+export function countsUpTo({ counts }: Histogram, boundsMs: readonly number[]): readonly number[] {
+  return boundsMs.map((bound) => {
+    let sum = 0;
+    for (const [bucket, count] of counts) if (upperBoundOf(bucket) <= bound) sum += count;
+    return sum;
+  });
+}
+
+/** The sum of the samples in ms, each taken for the middle of its bucket: within 5 %. */
+export function sumMsOf({ counts }: Histogram): number {
+  let sum = 0;
+  for (const [bucket, count] of counts) sum += count * SMALLEST_MS * GROWTH ** (bucket - 0.5);
+  return sum;
+}
+
+export function countOf({ counts }: Histogram): number {
+  let sum = 0;
+  for (const count of counts.values()) sum += count;
+  return sum;
 }
 
 /** The maximum, then `bucket:count` between commas: of three hundred buckets a few dozen are in use. */
@@ -66,6 +88,11 @@ export function parseHistogram(text: string): Histogram {
     counts: new Map(counts.map(([bucket = 0, count = 0]) => [bucket, count])),
     maxMs: Number(max),
   };
+}
+
+/** In ms; without the last digits, in which powers differ from what they mean. */
+function upperBoundOf(bucket: number): number {
+  return Number((SMALLEST_MS * GROWTH ** bucket).toPrecision(12));
 }
 
 function bucketOf(ms: number): number {

@@ -15,6 +15,9 @@ export const SPANS: Readonly<Record<StatsWindow, { readonly grain: number; reado
 /** Lengths of spans in minutes. Each is kept for as long as its window needs it, and a little longer. */
 export const GRAINS = Object.values(SPANS).map(({ grain }) => grain);
 
+/** In place of a length: the span of all time, of which the numbers only grow. It is kept. */
+export const EVER = 0;
+
 /** What happened in a span of time. */
 export interface Numbers {
   /** Events accepted; of a trigger: events that it matched. */
@@ -60,6 +63,7 @@ export function sumOf(all: readonly Numbers[]): Numbers {
 
 /** Start of the span of `grain` minutes that `at` (epoch ms) lies in, in epoch ms; spans begin at midnight UTC. */
 export function spanOf(at: number, grain: number): number {
+  if (grain === EVER) return 0;
   const length = grain * 60_000;
   return Math.floor(at / length) * length;
 }

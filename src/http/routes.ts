@@ -4,6 +4,7 @@ import { type Caller, mayCaller, seesProject } from '../domain/caller.ts';
 import { AppError } from '../domain/errors.ts';
 import { type Authenticate, bearerToken } from './auth.ts';
 import { type Console, isConsolePath } from './console.ts';
+import type { Metrics } from './metrics.ts';
 import type { OriginPolicy } from './origin.ts';
 import { headersOf, problemOf, sendProblem } from './problem.ts';
 import { handleQueue, type QueueHandlerDeps, type QueueRoute, queueRoute } from './queue.ts';
@@ -19,8 +20,9 @@ export interface Doors {
 export interface RouteOptions {
   readonly authenticate: Authenticate;
   readonly origins: OriginPolicy;
-  /** Null in a process without the role `api`: it answers health checks only. */
+  /** Null in a process without the role `api`: it answers health checks and says its metrics. */
   readonly doors: Doors | null;
+  readonly metrics: Metrics;
   /** Resolves when the database answers. */
   readonly checkDatabase: () => Promise<void>;
 }
@@ -39,7 +41,9 @@ export async function answer(
   if (path === '/livez') return void res.writeHead(200, TEXT).end('ok\n');
   if (path === '/readyz') return answerReady(options, stage(), res);
   const { doors, origins } = options;
-  if (doors === null) throw new AppError('NOT_FOUND', 'this process has no API; its ROLES are worker only');
+  if (doors === null && path !== '/metrics') {
+    throw new AppError('NOT_FOUND', 'this process has no API; its ROLES are worker only');
+  }
   if (stage() === 'DRAINING') throw new AppError('UNAVAILABLE', 'Herald is shutting down; try again');
   if (!origins.allows(req)) {
     throw new AppError(
@@ -48,6 +52,7 @@ export async function answer(
     );
   }
   if (origins.answerCors(req, res)) return;
+  if (doors === null || path === '/metrics') return answerMetrics(options, req, res);
   if (isConsolePath(path)) return doors.console.handle(req, res, path);
   if (path === '/graphql') return answerGraphql(options, doors, req, res);
   const route = queueRoute(path);
@@ -65,6 +70,21 @@ async function answerReady(options: RouteOptions, stage: Stage, res: ServerRespo
   } catch {
     res.writeHead(503, TEXT).end('the database is not available\n');
   }
+}
+
+async function answerMetrics(
+  { authenticate, metrics }: RouteOptions,
+  req: IncomingMessage,
+  res: ServerResponse,
+): Promise<void> {
+  if (req.method !== 'GET') return refuseMethod(req, res, 'GET');
+  await metrics(res, await authenticate(bearerToken(req.headers.authorization), req));
+}
+
+function refuseMethod(req: IncomingMessage, res: ServerResponse, allow: 'GET' | 'POST'): void {
+  const detail = `expected ${allow}, got ${req.method}`;
+  const document = { status: 405, title: 'Method Not Allowed', code: 'INVALID', detail };
+  sendProblem(res, document, {}, { allow });
 }
 
 async function answerGraphql(
@@ -103,11 +123,7 @@ async function answerQueue(
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
-  if (req.method !== 'POST') {
-    const detail = `expected POST, got ${req.method}`;
-    const document = { status: 405, title: 'Method Not Allowed', code: 'INVALID', detail };
-    return sendProblem(res, document, {}, { allow: 'POST' });
-  }
+  if (req.method !== 'POST') return refuseMethod(req, res, 'POST');
   mayQueue(await authenticate(bearerToken(req.headers.authorization), req), route);
   // Also what keeps a form of another site out: a browser asks before it sends JSON across origins.
   if (!/^application\/(?:[\w.+-]+\+)?json\s*(?:;|$)/i.test(req.headers['content-type'] ?? '')) {

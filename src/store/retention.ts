@@ -24,6 +24,7 @@ export async function prune(db: Database, days: number): Promise<void> {
     pruneBulkOperations,
     (on: Database) => pruneAudit(on, oldestKept(AUDIT_KEPT_DAYS)),
     (on: Database) => pruneEvents(on, days),
+    (on: Database) => pruneTriggers(on, days),
   ];
   for (const remove of removals) {
     for (let statement = 0; statement < MAX_STATEMENTS; statement++) {
@@ -129,6 +130,29 @@ async function pruneEvents(db: Database, days: number): Promise<number> {
       select count(*)::int as count from removed`);
     return row?.count ?? 0;
   });
+}
+
+/**
+ * Removes triggers deleted longer than `days` ago of which no invocation is left, with their keys and all that was
+ * counted of them. Returns how many.
+ */
+async function pruneTriggers(db: Database, days: number): Promise<number> {
+  const [row] = await db.execute<{ count: number }>(sql`
+    with gone as materialized (
+      select t.id from herald.triggers t
+        where t.deleted_at < now() - make_interval(days => ${days})
+          and not exists (select from herald.invocations i where i.trigger_id = t.id)
+        order by t.id
+        limit ${BATCH}
+        for update skip locked
+    ),
+    no_keys as (delete from herald.signing_keys k using gone g where k.trigger_id = g.id),
+    no_counts as (delete from herald.trigger_counts c using gone g where c.trigger_id = g.id),
+    no_pace as (delete from herald.paces p using gone g where p.trigger_id = g.id),
+    no_stats as (delete from herald.stats s using gone g where s.scope = 'trigger/' || g.id),
+    removed as (delete from herald.triggers t using gone g where t.id = g.id returning 1)
+    select count(*)::int as count from removed`);
+  return row?.count ?? 0;
 }
 
 /** The smallest UUIDv7 of the moment `days` ago. */

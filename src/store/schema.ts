@@ -368,7 +368,7 @@ export const stats = herald.table(
   'stats',
   {
     scope: text().notNull(),
-    /** Length of the span in minutes. */
+    /** Length of the span in minutes; 0 for all time (`EVER`). */
     grain: smallint().notNull(),
     start: timestamptz().notNull(),
     events: bigint({ mode: 'number' }).notNull(),

@@ -5,7 +5,7 @@
  */
 import { sql } from 'drizzle-orm';
 import { addHistograms, formatHistogram, parseHistogram } from '../domain/histogram.ts';
-import { GRAINS, NOTHING, type Numbers, SPANS, spanOf, sumOf } from '../domain/stats.ts';
+import { EVER, GRAINS, NOTHING, type Numbers, SPANS, spanOf, sumOf } from '../domain/stats.ts';
 import { arrayOf } from './arrays.ts';
 import { type Database, inTransaction, type Transaction } from './database.ts';
 import { ADD_ENDINGS, ENDINGS } from './failing-triggers.ts';
@@ -136,7 +136,7 @@ interface Span {
 function sumUp(tallies: readonly Tally[], events: readonly EventTally[]): readonly Span[] {
   const spans = new Map<string, Omit<Span, 'numbers'> & { readonly parts: Numbers[] }>();
   const add = (scope: string, at: number, numbers: Numbers): void => {
-    for (const grain of GRAINS) {
+    for (const grain of [...GRAINS, EVER]) {
       const start = spanOf(at, grain);
       const key = `${grain} ${start} ${scope}`;
       const span = spans.get(key) ?? { scope, grain, start, parts: [] };

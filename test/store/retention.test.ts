@@ -97,3 +97,35 @@ test('bulk operations that ended are kept for a month, others for ever', async (
   const rows = await sql`select status from herald.bulk_operations order by status`;
   expect(rows.map(({ status }) => status)).toEqual(['COMPLETED', 'RUNNING']);
 });
+
+test('a trigger that was deleted goes when its last invocation has gone, keys and numbers with it; others stay', async () => {
+  const rows = () =>
+    sql`
+      select t.name, (select count(*)::int from herald.signing_keys k where k.trigger_id = t.id) as keys,
+          (select count(*)::int from herald.stats s where s.scope = 'trigger/' || t.id) as spans
+        from herald.triggers t where t.type = 'gone' order by t.name`;
+  await sql`
+    insert into herald.triggers (id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers, deleted_at)
+    select herald.uuid_v7(), 'default', name, 'gone', 'http://127.0.0.1:9/', 3, 5000, 'JSON', '1.0', '[]', now() - days * interval '1 day'
+      from (values ('a-live', null), ('b-lately', 29), ('c-used', 31), ('d-gone', 31)) t(name, days)`;
+  await sql`
+    insert into herald.signing_keys (id, trigger_id, algorithm, secret)
+    select herald.uuid_v7(), id, 'HMAC_SHA256', 'v1.x' from herald.triggers where type = 'gone'`;
+  await sql`
+    insert into herald.stats (scope, grain, start, events, attempts, attempts_failed, retries, succeeded, failed, durations, latencies)
+    select 'trigger/' || id, 0, 'epoch', 0, 0, 0, 0, 0, 0, '', '' from herald.triggers where type = 'gone'`;
+  const { invocation } = await makeOld(29);
+  await sql`
+    update herald.invocations set trigger_id = (select id from herald.triggers where name = 'c-used')
+      where id = ${invocation}`;
+  await prune(db, 30);
+  const all = { keys: 1, spans: 1 };
+  expect([...(await rows())]).toEqual([
+    { name: 'a-live', ...all },
+    { name: 'b-lately', ...all },
+    { name: 'c-used', ...all },
+  ]);
+  const [left] = await sql`
+    select (select count(*)::int from herald.signing_keys) as keys, (select count(*)::int from herald.stats) as spans`;
+  expect(left).toEqual({ keys: 3, spans: 3 });
+});
