@@ -12,6 +12,7 @@ CREATE TABLE "herald"."bulk_operations" (
 	"created_at" timestamptz(3) DEFAULT now() NOT NULL,
 	"next_at" timestamptz(3) DEFAULT now() NOT NULL,
 	"finished_at" timestamptz(3),
+	"error_message" text,
 	CONSTRAINT "bulk_operations_kind_is_known" CHECK ("herald"."bulk_operations"."kind" in ('RETRY_INVOCATIONS', 'CANCEL_EVENTS', 'REPLAY_EVENTS')),
 	CONSTRAINT "bulk_operations_status_is_known" CHECK ("herald"."bulk_operations"."status" in ('RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED')),
 	CONSTRAINT "bulk_operations_final_means_finished" CHECK (("herald"."bulk_operations"."status" = 'RUNNING') = ("herald"."bulk_operations"."finished_at" is null))

@@ -31,6 +31,9 @@ const ADOPT_INTERVAL_MS = 30_000;
 /** How often triggers are looked for whose every attempt has failed for too long, in ms: one statement over a small table. */
 const PAUSE_FAILING_INTERVAL_MS = 15_000;
 
+/** What goes on in the background gets this long to end, in ms: another process goes on with it. */
+const CHORE_CLOSE_MS = 2000;
+
 /** Errors: where the database is away; StartupError where EGRESS_CA_FILE cannot be used. */
 export async function startDelivering(parts: DeliveringParts): Promise<void> {
   const { config, log, opened, address, announcements, secrets } = parts;
@@ -42,10 +45,14 @@ export async function startDelivering(parts: DeliveringParts): Promise<void> {
   const deliver = createDeliver({ db, secrets, sender, log, concurrency });
   const bulk = createBulkRunner(db, log);
   const adopting = every(ADOPT_INTERVAL_MS, log, () => bulk.adopt());
-  opened.push({ what: 'bulk operations', close: () => adopting.stop().then(() => bulk.stop()) });
+  const stopBulk = () => Promise.all([adopting.stop(), bulk.stop()]);
+  opened.push({
+    what: 'bulk operations',
+    close: () => within(CHORE_CLOSE_MS, stopBulk(), 'still busy; another process goes on with it'),
+  });
   const failing = { db, moves: createMoves(db), log, afterHours: config.pauseFailingAfterHours };
   const pausing = every(PAUSE_FAILING_INTERVAL_MS, log, () => pauseFailing(failing));
-  opened.push({ what: 'pausing', close: () => pausing.stop() });
+  opened.push({ what: 'pausing', close: () => within(CHORE_CLOSE_MS, pausing.stop(), 'still busy') });
   const worker = await startWorker({ address, db, announcements, deliver, log, concurrency, retentionDays });
   const late = `still busy after ${shutdownSeconds} s; its jobs are taken over`;
   opened.push({ what: 'worker', close: () => within(shutdownSeconds * 1000, worker.stop(), late) });

@@ -8,7 +8,7 @@ import { createSender, type Sender } from './webhook/send.ts';
 /** What is in flight when nobody waits for it any more gets this long to end by itself, in ms. */
 const CLOSE_MS = 1000;
 
-/** `concurrency` is the most requests in flight at once. Errors: StartupError where EGRESS_CA_FILE cannot be used. */
+/** `concurrency` is the most connections to one origin at once. Errors: StartupError where EGRESS_CA_FILE cannot be used. */
 export async function openSender(config: Config, opened: Opened, concurrency: number): Promise<Sender> {
   const sender = createSender({
     policy: config.egress,

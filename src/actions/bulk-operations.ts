@@ -83,6 +83,9 @@ function conditionsOf({
   return given.map(([name]) => name);
 }
 
+/** Characters of a filter, as it is kept: a hundred types as long as they get fit in. */
+const MAX_FILTER_LENGTH = 64 * 1024;
+
 /** Everything at once is nobody's wish; where it is, an interval says so. */
 function checkFilter(asked: BulkFilter): readonly Problem[] {
   const conditions = conditionsIn(asked);
@@ -96,7 +99,12 @@ function checkFilter(asked: BulkFilter): readonly Problem[] {
     const message = `expected at least one condition${asked.kind === 'RETRY_INVOCATIONS' ? ' beside the status' : ''}`;
     return [problem('filter', 'REQUIRED', message)];
   }
-  const hasNul = JSON.stringify(conditions).includes('\\u0000');
+  const text = JSON.stringify(asked.filter);
+  if (text.length > MAX_FILTER_LENGTH) {
+    const message = `expected a filter of at most ${MAX_FILTER_LENGTH} characters, got ${text.length}`;
+    return [problem('filter', 'TOO_LARGE', message)];
+  }
+  const hasNul = text.includes('\\u0000');
   return hasNul ? [problem('filter', 'INVALID', 'expected text without U+0000')] : [];
 }
 

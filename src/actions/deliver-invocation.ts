@@ -179,7 +179,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
     logAttempt(log, delivery, trigger, outcome, decision, settled);
     if (outcome.errorCode === 'GONE') {
       // It wants nothing any more.
-      await pauseAsHerald(db, triggerId, 'RECEIVER_GONE');
+      await pauseAsHerald(db, triggerId, { reason: 'RECEIVER_GONE' });
       moves.start(triggerId);
     }
     return toResult(settled);

@@ -1,6 +1,7 @@
 /** Pauses triggers whose every attempt has failed for too long: their receivers are asked no more, and nothing is lost. */
 import type { Log } from '../log.ts';
 import type { Database } from '../store/database.ts';
+import { describeError } from '../store/database-errors.ts';
 import { findFailing } from '../store/failing-triggers.ts';
 import type { Moves } from './move-invocations.ts';
 import { pauseAsHerald } from './pause-trigger.ts';
@@ -13,13 +14,23 @@ export interface PauseFailingDeps {
   readonly afterHours: number;
 }
 
+/** How long one trigger's row is waited for, in ms: the next look is soon. */
+const LOCK_WAIT_MS = 1000;
+
 /** Any number of processes may do this at once. */
 export async function pauseFailing({ db, moves, log, afterHours }: PauseFailingDeps): Promise<void> {
   if (afterHours === 0) return;
   for (const { id, since } of await findFailing(db, afterHours)) {
-    const paused = await pauseAsHerald(db, id, 'CONSECUTIVE_FAILURES', async (tx) => {
-      const [still] = await findFailing(tx, afterHours, id);
-      return still !== undefined;
+    const paused = await pauseAsHerald(db, id, {
+      reason: 'CONSECUTIVE_FAILURES',
+      isDue: async (tx) => (await findFailing(tx, afterHours, id)).length > 0,
+      lockWaitMs: LOCK_WAIT_MS,
+    }).catch((error: unknown) => {
+      // The others are not to wait for it.
+      log('warn', 'could not pause a trigger whose every attempt failed', {
+        ...{ trigger: id, failingSince: since, error: describeError(error) },
+      });
+      return null;
     });
     if (paused === null) continue;
     moves.start(id);

@@ -2,7 +2,7 @@
 import { HERALD } from '../domain/caller.ts';
 import { fail, problem, type Result, succeed } from '../domain/errors.ts';
 import type { TriggerStatusReason } from '../domain/trigger.ts';
-import { type Database, inTransaction, type Transaction } from '../store/database.ts';
+import { type Database, inTransaction, limitWaitForLocks, type Transaction } from '../store/database.ts';
 import { forgetFailures } from '../store/failing-triggers.ts';
 import { countHeld, moveInvocations } from '../store/trigger-invocations.ts';
 import { lockTrigger, type TriggerRow, updateTrigger as writeTrigger } from '../store/triggers.ts';
@@ -27,17 +27,25 @@ export async function pauseTrigger(
   return paused;
 }
 
+interface HeraldsPause {
+  readonly reason: TriggerStatusReason;
+  readonly isDue?: (tx: Transaction) => Promise<boolean>;
+  /** How long it waits for the trigger's row; null for as long as statements may take. */
+  readonly lockWaitMs?: number | null;
+}
+
 /**
  * Pauses an ACTIVE trigger on Herald's own account, where `isDue` says so once its row is locked: it rests until a
- * person resumes it. Null where it was not paused.
+ * person resumes it. Null where it was not paused. Errors: 55P03 after
+ * `lockWaitMs`.
  */
 export async function pauseAsHerald(
   db: Database,
   id: string,
-  reason: TriggerStatusReason,
-  isDue: (tx: Transaction) => Promise<boolean> = async () => true,
+  { reason, isDue = async () => true, lockWaitMs = null }: HeraldsPause,
 ): Promise<TriggerRow | null> {
   return inTransaction(db, async (tx) => {
+    if (lockWaitMs !== null) await limitWaitForLocks(tx, lockWaitMs);
     const trigger = await lockTrigger(tx, id);
     if (trigger?.status !== 'ACTIVE' || !(await isDue(tx))) return null;
     await audit(tx, HERALD, 'TRIGGER_PAUSED', trigger);

@@ -2,15 +2,9 @@
 import { fail, type Problem, problem, type Result, succeed } from '../domain/errors.ts';
 import { checkEvent, type NewEvent } from '../domain/event.ts';
 import { createBatcher } from '../store/batch.ts';
-import { type Database, inTransaction } from '../store/database.ts';
+import { type Database, inTransaction, limitWaitForLocks } from '../store/database.ts';
 import { repeatingConflicts, translateDatabaseError } from '../store/database-errors.ts';
-import {
-  isKeyInUse,
-  limitWaitForKeys,
-  type QueuedEvent,
-  queueEvents,
-  queueKeyedEvents,
-} from '../store/events.ts';
+import { isKeyInUse, KEY_WAIT_MS, type QueuedEvent, queueEvents, queueKeyedEvents } from '../store/events.ts';
 
 export interface Queue {
   /** Resolves after COMMIT. A problem's field is below the event, e.g. `['type']`. */
@@ -138,7 +132,9 @@ async function queueTogether(
   try {
     return succeed(
       await inTransaction(db, async (tx) => {
-        if (events.some(({ idempotencyKey }) => idempotencyKey !== null)) await limitWaitForKeys(tx);
+        if (events.some(({ idempotencyKey }) => idempotencyKey !== null)) {
+          await limitWaitForLocks(tx, KEY_WAIT_MS);
+        }
         const answers = await queueEvents(tx, events);
         const refusals = answers.flatMap((answer, index) => {
           const refusal = refusalOf(answer, events[index]);

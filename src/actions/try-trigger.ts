@@ -1,5 +1,6 @@
 /** Tries triggers out, apart from the queue: shows what would be sent, or sends it once and says what came of it. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { RateLimiterMemory } from 'rate-limiter-flexible';
 import type { Outcome } from '../domain/attempt.ts';
 import type { Actor } from '../domain/caller.ts';
 import { fail, problem, type Result, succeed } from '../domain/errors.ts';
@@ -51,21 +52,33 @@ export interface Trials {
   preview(id: string, sample: Sample): Promise<Result<Trial>>;
   /**
    * Sends one request from this process, whatever the trigger's status and limits, and waits for its end: for the
-   * trigger's timeout, MAX_TEST_MS at most. Nothing is queued, counted or retried; the audit log says who did it.
+   * trigger's timeout, MAX_TEST_MS at most, which `onWait` is told in ms. Nothing is queued, counted or retried; the
+   * audit log says who did it. A trigger, a caller and the process have only so many tests.
    */
-  test(id: string, sample: Sample, actor: Actor): Promise<Result<TestAttempt>>;
+  test(id: string, sample: Sample, by: Tester): Promise<Result<TestAttempt>>;
 }
 
-/** Tests in flight at once in a process: each holds a caller, and a connection to wherever the trigger points. */
+export interface Tester {
+  readonly actor: Actor;
+  readonly onWait: (ms: number) => void;
+}
+
+/** Tests in flight at once in a process, and of one caller: each holds a connection to wherever the trigger points. */
 export const MAX_TESTS = 20;
-/** Longest that a test waits, in ms: what stands between us and the caller hangs up not much later. */
-export const MAX_TEST_MS = 60_000;
+export const MAX_TESTS_OF_CALLER = 5;
+/** Tests of a trigger within so many seconds: its own limits do not count. */
+export const MAX_TESTS_OF_TRIGGER = 10;
+const PACE_SECONDS = 10;
+/** Longest that a test waits, in ms: less than the minute after which proxies hang up. */
+export const MAX_TEST_MS = 50_000;
 /** What is sent where nobody says what. */
 const SAMPLE = '{"test":true,"message":"A test event from Herald"}';
 
 export function createTrials({ db, secrets, sender, source, log }: TrialDeps): Trials {
   const triggers = createTriggerCache(db, secrets);
-  let testing = 0;
+  /** Who is testing, once for each test. */
+  const testing: string[] = [];
+  const paces = new RateLimiterMemory({ points: MAX_TESTS_OF_TRIGGER, duration: PACE_SECONDS });
 
   function prepare(row: TriggerRow, trigger: DeliveryTrigger, sample: Sample) {
     const nowMs = Date.now();
@@ -82,22 +95,25 @@ export function createTrials({ db, secrets, sender, source, log }: TrialDeps): T
     return { request, trial };
   }
 
-  async function test(id: string, sample: Sample, actor: Actor): Promise<Result<TestAttempt>> {
+  async function test(id: string, sample: Sample, { actor, onWait }: Tester): Promise<Result<TestAttempt>> {
     const found = await writing(db, async (tx) => {
       const row = await findTrigger(tx, id);
-      if (row !== null) await audit(tx, actor, 'TRIGGER_TESTED', row);
-      return row === null ? fail(notFound(id)) : succeed(row);
+      if (row === null) return fail(notFound(id));
+      if (!(await keepsPace(row.id))) return fail(tooMany(`this trigger, within ${PACE_SECONDS} s`));
+      await audit(tx, actor, 'TRIGGER_TESTED', row, namesOf(sample));
+      return succeed(row);
     });
     if (!found.ok) return found;
     const row = found.value;
-    const trigger = await triggers.get(id, row.version);
+    const trigger = await triggers.get(row.id, row.version);
     const { request, trial } = prepare(row, trigger, sample);
     const startedAt = new Date();
     const timeoutMs = Math.min(request.timeoutMs, MAX_TEST_MS);
+    onWait(timeoutMs);
     const sent = await sender.send({ ...request, timeoutMs });
     const outcome = maskSecrets(sent, trigger.secretValues);
     log('info', outcome.errorCode === null ? 'test delivered' : 'test failed', {
-      ...{ trigger: id, triggerName: row.name, project: row.project, by: actor.id },
+      ...{ trigger: row.id, triggerName: row.name, project: row.project, by: actor.id },
       status: outcome.response?.statusCode,
       errorCode: outcome.errorCode ?? undefined,
       durationMs: outcome.timings.totalMs,
@@ -105,26 +121,41 @@ export function createTrials({ db, secrets, sender, source, log }: TrialDeps): T
     return succeed({ ...trial, outcome, startedAt });
   }
 
+  const keepsPace = (id: string): Promise<boolean> =>
+    paces.consume(id).then(
+      () => true,
+      () => false,
+    );
+
   return {
     async preview(id, sample) {
       const problems = checkSample(sample);
       if (problems.length > 0) return fail(...problems);
       const row = await findTrigger(db, id);
       if (row === null) return fail(notFound(id));
-      const trigger = await triggers.get(id, row.version);
+      const trigger = await triggers.get(row.id, row.version);
       const { trial } = prepare(row, { ...trigger, keys: trigger.keys.map(standIn) }, sample);
       return succeed(trial);
     },
-    async test(id, sample, actor) {
+    async test(id, sample, by) {
       const problems = checkSample(sample);
       if (problems.length > 0) return fail(...problems);
-      if (testing >= MAX_TESTS) {
-        return fail(problem([], 'LIMIT_EXCEEDED', `expected at most ${MAX_TESTS} tests at once`));
+      const own = by.actor.id;
+      if (testing.length >= MAX_TESTS) return fail(tooMany('this process at once'));
+      if (testing.filter((who) => who === own).length >= MAX_TESTS_OF_CALLER) {
+        return fail(tooMany('this token at once'));
       }
-      testing++;
-      return test(id, sample, actor).finally(() => testing--);
+      testing.push(own);
+      return test(id, sample, by).finally(() => testing.splice(testing.indexOf(own), 1));
     },
   };
+}
+
+const tooMany = (of: string) => problem([], 'LIMIT_EXCEEDED', `too many tests of ${of}; try again later`);
+
+/** What is tested with, where it is not the sample, for the audit log. */
+function namesOf({ type, data }: Sample): readonly string[] {
+  return [...(type === null ? [] : ['type']), ...(data === null ? [] : ['data'])];
 }
 
 function checkSample({ type, data }: Sample) {

@@ -172,7 +172,11 @@ async function start(
   const signal = stopSignal();
   while (operation.status === 'RUNNING') {
     await pause(LOOK_MS, undefined, { signal });
-    const next = await look(connection, operation.id);
+    const next = await look(connection, operation.id).catch((error: unknown) => {
+      // It goes on meanwhile.
+      if (error instanceof ApiError && error.isPassing) return operation;
+      throw error;
+    });
     if (
       next.processed + next.skipped !== operation.processed + operation.skipped ||
       next.status !== 'RUNNING'

@@ -54,8 +54,8 @@ export class ApiError extends StartupError {
 }
 
 const DEFAULT_URL = 'http://127.0.0.1:4000';
-/** Longer than any answer of Herald's may take (10 s). */
-const ANSWER_TIMEOUT_MS = 30_000;
+/** Longer than any answer of Herald's may take: 10 s, and 50 s more where it tests a trigger. */
+const ANSWER_TIMEOUT_MS = 75_000;
 
 /** Looks up where and with which token; nothing is sent yet. Errors: UsageError. */
 export async function connect({ options, env, stopSignal }: CommandCall): Promise<Connection> {
@@ -95,11 +95,13 @@ export async function connect({ options, env, stopSignal }: CommandCall): Promis
     return new ApiError(`${url} answers ${status}, and not as Herald does. Is --url right?`, { isPassing });
   };
 
-  const away = (cause: unknown): ApiError =>
-    new ApiError(
-      `Nothing answers at ${url} (${reasonOf(cause)}). Is Herald running? \`npm start\` starts it; --url or HERALD_URL say where it is.`,
-      { isPassing: true },
-    );
+  const away = (cause: unknown): ApiError => {
+    const isLate = cause instanceof Error && cause.name === 'TimeoutError';
+    const message = isLate
+      ? `${where} did not answer within ${ANSWER_TIMEOUT_MS / 1000} s; what was asked for may still be done.`
+      : `Nothing answers at ${url} (${reasonOf(cause)}). Is Herald running? \`npm start\` starts it; --url or HERALD_URL say where it is.`;
+    return new ApiError(message, { isPassing: true });
+  };
 
   return {
     url,

@@ -54,6 +54,8 @@ export function seesProject(caller: Caller, project: string): boolean {
 /** Whether the caller may see or hand out a token for `projects` (null: all of them). */
 export function seesProjects(caller: Caller, projects: readonly string[] | null): boolean {
   if (projects === null) return caller.projects === null;
+  // Who sees none is seen by none of those that see some.
+  if (projects.length === 0) return caller.projects === null;
   return projects.every((project) => seesProject(caller, project));
 }
 

@@ -167,7 +167,10 @@ export const AttemptConnection = defineConnection(AttemptRef, {
 /** Bodies are not stored: what was sent follows from the event and the attempt's mode. */
 async function sentBody(request: ShownRequest, loaders: Loaders): Promise<string | null> {
   const { invocationId, contentMode, specVersion } = request;
-  if (invocationId === null) return request.requestBody ?? null;
+  if (invocationId === null) {
+    loaders.budget.spend({ bytes: request.requestBodySize });
+    return request.requestBody ?? null;
+  }
   const invocation = await loaders.invocation(invocationId);
   const event = invocation && (await loaders.event(invocation.eventId));
   if (event == null || event.data === null) return null;

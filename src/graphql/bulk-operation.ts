@@ -27,7 +27,7 @@ const BULK_OPERATION_STATUS = builder.enumType('BulkOperationStatus', {
   values: {
     RUNNING: { description: 'At work.' },
     COMPLETED: { description: 'Done.' },
-    FAILED: { description: 'Stopped by an error; safe to request again.' },
+    FAILED: { description: 'Stopped by an error; what was done stays done.' },
     CANCELLED: { description: 'Stopped by `cancelBulkOperation`; what was done stays done.' },
   } satisfies Described<BulkOperationStatus>,
 });
@@ -47,13 +47,16 @@ BulkOperationRef.implement({
     processed: t.expose('processed', { type: 'SafeInt', description: 'Rows done.' }),
     skipped: t.expose('skipped', {
       type: 'SafeInt',
-      description:
-        'Rows skipped because their state had changed, or does not allow it, e.g. as the trigger is paused.',
+      description: `Rows skipped because their state had changed or does not allow it, e.g. as the trigger is paused; of a
+replay, because no trigger takes them now, their data were removed, or they would not be accepted any more.`,
     }),
     filter: t.field({
       type: 'JSON',
       description: 'The conditions it was asked for with, and of a replay its `triggerIds`.',
-      resolve: (operation) => givenConditions(operation),
+      resolve: (operation, _args, { loaders }) => {
+        loaders.budget.spend({ bytes: operation.filter.length });
+        return givenConditions(operation);
+      },
     }),
     maxPerMinute: t.exposeInt('maxPerMinute', {
       nullable: true,
@@ -64,6 +67,10 @@ BulkOperationRef.implement({
       type: 'DateTime',
       nullable: true,
       description: 'When it ended; null before that.',
+    }),
+    errorMessage: t.exposeString('errorMessage', {
+      nullable: true,
+      description: 'Why it FAILED, for operators; null otherwise.',
     }),
   }),
 });

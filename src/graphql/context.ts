@@ -9,6 +9,8 @@ import { createLoaders, type Loaders } from './loaders.ts';
 import type { GraphqlServices } from './services.ts';
 
 export interface GraphqlContext extends Patience {
+  /** Whether the operation has sent a test: one is enough. */
+  hasTested: boolean;
   readonly services: GraphqlServices;
   readonly caller: Caller;
   /** Rows that all subscriptions share. */

@@ -12,15 +12,17 @@ export interface Patience {
 /** The result, where it comes in time. Errors: TIMEOUT. */
 export async function inTime<T>(executed: Promise<T>, patience: Patience): Promise<T> {
   const deadline = Promise.withResolvers<never>();
-  let timer = setTimeout(onTimer, EXECUTION_TIMEOUT_MS);
+  let givenMs = EXECUTION_TIMEOUT_MS;
+  let timer = setTimeout(onTimer, givenMs);
   function onTimer(): void {
     const { patienceMs } = patience;
     if (patienceMs > 0) {
       patience.patienceMs = 0;
+      givenMs += patienceMs;
       timer = setTimeout(onTimer, patienceMs);
       return;
     }
-    const seconds = EXECUTION_TIMEOUT_MS / 1000;
+    const seconds = Math.round(givenMs / 1000);
     deadline.reject(
       new AppError('TIMEOUT', `the operation took longer than ${seconds} s; it may still complete`),
     );

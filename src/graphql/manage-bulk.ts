@@ -83,7 +83,7 @@ BulkOperationPayloadRef.implement({
 builder.mutationFields((t) => ({
   retryInvocations: t.field({
     type: BulkOperationPayloadRef,
-    scope: 'EVENTS_RETRY',
+    scope: SCOPE_OF_BULK.RETRY_INVOCATIONS,
     description: 'Retry every matching failed invocation, spread over time, in the background.',
     args: { input: t.arg({ type: RetryInvocationsInput, required: true, description: 'What to retry.' }) },
     resolve: (_root, { input }, context) =>
@@ -96,7 +96,7 @@ builder.mutationFields((t) => ({
   }),
   cancelEvents: t.field({
     type: BulkOperationPayloadRef,
-    scope: 'EVENTS_WRITE',
+    scope: SCOPE_OF_BULK.CANCEL_EVENTS,
     description: 'Cancel every matching unfinished event, in the background.',
     args: { input: t.arg({ type: CancelEventsInput, required: true, description: 'What to cancel.' }) },
     resolve: (_root, { input }, context) =>
@@ -109,9 +109,10 @@ builder.mutationFields((t) => ({
   }),
   replayEvents: t.field({
     type: BulkOperationPayloadRef,
-    scope: 'EVENTS_RETRY',
+    scope: SCOPE_OF_BULK.REPLAY_EVENTS,
     description: `Queue copies of past events for the triggers that match now: new events, new invocations, new \`webhook-id\`s,
-due now. Events that no trigger matches now, or whose data retention removed, are skipped. Runs in the background.`,
+due now. Events that no trigger matches now, or whose data retention removed, are skipped. Copies are not copied again,
+unless they are named by \`id\`. Runs in the background.`,
     args: { input: t.arg({ type: ReplayEventsInput, required: true, description: 'What to replay.' }) },
     resolve: async (_root, { input }, context) => {
       const triggerIds = input.triggerIds ?? null;
@@ -127,8 +128,9 @@ due now. Events that no trigger matches now, or whose data retention removed, ar
   }),
   cancelBulkOperation: t.field({
     type: BulkOperationPayloadRef,
-    scope: 'EVENTS_READ',
-    description: `Stop a bulk operation where it is; what was done stays done. Needs the scope that starting it needs, too.`,
+    scope: [...new Set(Object.values(SCOPE_OF_BULK))],
+    description:
+      'Stop a bulk operation where it is; what was done stays done. The scope is the one that starting it needs.',
     args: {
       input: t.arg({ type: CancelBulkOperationInput, required: true, description: 'What to stop.' }),
     },

@@ -99,7 +99,7 @@ function triggerPayload(result: Result<TriggerRow>): TriggerPayload {
   return result.ok ? { trigger: result.value, problems: [] } : { trigger: null, problems: result.problems };
 }
 
-/** Runs `change` where the caller may see the trigger; an id that is none is not found either. */
+/** Runs `change`, or whatever it is, where the caller may see the trigger; an id that is none is not found either. */
 export async function changing<T>(
   id: string,
   context: GraphqlContext,

@@ -7,8 +7,8 @@ import type { GraphQLFieldResolver } from 'graphql';
 import { type Caller, mayCaller, type Scope } from '../domain/caller.ts';
 import { AppError } from '../domain/errors.ts';
 
-/** `ANY`: whoever is authenticated. */
-export type FieldScope = Scope | 'ANY';
+/** `ANY`: whoever is authenticated. Of several, one is enough. */
+export type FieldScope = Scope | readonly Scope[] | 'ANY';
 
 declare global {
   export namespace PothosSchemaTypes {
@@ -30,7 +30,7 @@ export class ScopePlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
       if (isRoot) throw new Error(`field ${field.parentType}.${field.name} names no scope`);
       return field;
     }
-    return { ...field, description: `${field.description} Scope: ${scope === 'ANY' ? 'any' : scope}.` };
+    return { ...field, description: `${field.description} Scope: ${wordsOf(scope)}.` };
   }
 
   override wrapResolve(
@@ -64,8 +64,19 @@ function guard<Types extends SchemaTypes>(
   if (scope === undefined || scope === 'ANY') return resolve;
   return (parent, args, context, info) => {
     const { caller } = context as { readonly caller: Caller };
-    if (!mayCaller(caller, scope))
-      throw new AppError('FORBIDDEN', `${info.fieldName} needs a token with scope ${scope}`, { scope });
+    const enough = typeof scope === 'string' ? [scope] : scope;
+    if (!enough.some((one) => mayCaller(caller, one))) throw missing(info.fieldName, scope);
     return resolve(parent, args, context, info);
   };
+}
+
+function missing(what: string, scope: Scope | readonly Scope[]): AppError {
+  const [first] = typeof scope === 'string' ? [scope] : scope;
+  const options = first === undefined ? {} : { scope: first };
+  return new AppError('FORBIDDEN', `${what} needs a token with scope ${wordsOf(scope)}`, options);
+}
+
+function wordsOf(scope: FieldScope): string {
+  if (scope === 'ANY') return 'any';
+  return typeof scope === 'string' ? scope : scope.join(' or ');
 }

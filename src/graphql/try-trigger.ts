@@ -1,7 +1,8 @@
 /** `previewDelivery` and `testTrigger`. */
 import { MAX_TEST_MS, type Sample, type TestAttempt, type Trial } from '../actions/try-trigger.ts';
+import { mayCaller } from '../domain/caller.ts';
 import { curlOf } from '../domain/curl.ts';
-import { type Problem, type Result, succeed } from '../domain/errors.ts';
+import { AppError, type Problem, problem, type Result, succeed } from '../domain/errors.ts';
 import { builder } from './builder.ts';
 import type { GraphqlContext } from './context.ts';
 import { changing } from './manage-trigger.ts';
@@ -48,7 +49,11 @@ PreviewDeliveryPayload.implement({
     curl: t.string({
       nullable: true,
       description: 'The same as a curl command line.',
-      resolve: ({ request }) => request && curl(request),
+      resolve: ({ request }, _args, { loaders }) => {
+        const text = request && curl(request);
+        loaders.budget.spend({ bytes: text?.length ?? 0 });
+        return text;
+      },
     }),
     userErrors: userErrorsField(t),
   }),
@@ -89,18 +94,35 @@ builder.mutationFields((t) => ({
     type: TestTriggerPayload,
     scope: 'TRIGGERS_WRITE',
     description: `Send one signed test request now and wait for the outcome, for the trigger's timeout or ${MAX_TEST_MS / 1000} s at most,
-whatever its status and limits. Nothing is queued or retried.`,
+whatever its status and limits. Nothing is queued or retried. With a \`type\` or data of one's own it needs EVENTS_WRITE too,
+and without EVENTS_READ the response is left out. One an operation.`,
     args: { input: t.arg({ type: TestTriggerInput, required: true, description: 'What to test.' }) },
     resolve: async (_root, { input }, context) => {
       const { trials } = context.services;
-      context.patienceMs += MAX_TEST_MS;
-      const made = await trying(input, context, (id, sample) => trials.test(id, sample, context.caller));
-      return made.ok
-        ? { attempt: attemptOf(made.value), problems: [] }
-        : { attempt: null, problems: made.problems };
+      const refusal = refuse(input, context);
+      if (refusal !== null) return { attempt: null, problems: [refusal] };
+      const onWait = (ms: number): void => {
+        context.patienceMs += ms;
+      };
+      const by = { actor: context.caller, onWait };
+      const made = await trying(input, context, (id, sample) => trials.test(id, sample, by));
+      if (!made.ok) return { attempt: null, problems: made.problems };
+      return { attempt: attemptOf(made.value, mayCaller(context.caller, 'EVENTS_READ')), problems: [] };
     },
   }),
 }));
+
+/** What is signed with the trigger's own key may look like any event. Errors: AppError FORBIDDEN. */
+function refuse({ type, data, dataText }: TrialAsked, context: GraphqlContext): Problem | null {
+  const isOwn = type != null || data !== undefined || dataText != null;
+  if (isOwn && !mayCaller(context.caller, 'EVENTS_WRITE')) {
+    const message = 'testTrigger with a type or data of your own needs a token with scope EVENTS_WRITE, too';
+    throw new AppError('FORBIDDEN', message, { scope: 'EVENTS_WRITE' });
+  }
+  if (context.hasTested) return problem([], 'LIMIT_EXCEEDED', 'expected one testTrigger an operation');
+  context.hasTested = true;
+  return null;
+}
 
 /** Runs `attempt` where the caller may see the trigger. Problems name the input's own fields. */
 async function trying<T>(
@@ -132,8 +154,9 @@ function requestOf({ request, body }: Trial): ShownRequest {
   };
 }
 
-function attemptOf({ outcome, startedAt, ...trial }: TestAttempt): ShownAttempt {
-  const { errorCode, errorMessage, response, timings } = outcome;
+function attemptOf({ outcome, startedAt, ...trial }: TestAttempt, mayRead: boolean): ShownAttempt {
+  const { errorCode, errorMessage, timings } = outcome;
+  const response = mayRead ? outcome.response : null;
   const { id, cause } = trial.request;
   return {
     ...requestOf(trial),

@@ -49,6 +49,7 @@ export function createGraphql(services: GraphqlServices): Graphql {
     trace: readTrace(headers),
     deliver,
     patienceMs: 0,
+    hasTested: false,
     loaders: createLoaders(services.db, createBudget()),
   });
 

@@ -6,16 +6,13 @@ import { idArray } from './arrays.ts';
 import type { Transaction } from './database.ts';
 import { cancel, FINAL_LIST, readByIndex, renew } from './invocation-moves.ts';
 
-export interface ChunkSize {
-  /** Rows at most. */
-  readonly size: number;
-  /** Retries and replays are spread over so many ms. */
-  readonly spanMs: number;
-}
-
 /** Some rows of an operation. */
-export interface Chunk extends ChunkSize {
+export interface Chunk {
   readonly ids: readonly string[];
+  /** How many there may be. */
+  readonly size: number;
+  /** Milliseconds between two retries, or replays. */
+  readonly perRowMs: number;
   /** The only triggers that are to fire; null for all that match. */
   readonly triggerIds: readonly string[] | null;
 }
@@ -42,7 +39,7 @@ export const BULK_CHANGES: Readonly<
 };
 
 /** The same as `retryInvocation` for each, and locked in the same order. */
-async function retryFailed(tx: Transaction, { ids, spanMs }: Chunk): Promise<Changed> {
+async function retryFailed(tx: Transaction, { ids, perRowMs }: Chunk): Promise<Changed> {
   await readByIndex(tx);
   const given = sql`any(${sql.param(idArray(ids))}::uuid[])`;
   await lockParents(
@@ -59,7 +56,7 @@ async function retryFailed(tx: Transaction, { ids, spanMs }: Chunk): Promise<Cha
     tx,
     sql`
       select
-          f.*, clock_timestamp() + (row_number() over (order by f.id) - 1) * ${spanMs / ids.length}::float8
+          f.*, clock_timestamp() + (row_number() over (order by f.id) - 1) * ${perRowMs}::float8
             * interval '1 millisecond' as at
         from (
           select i.id, i.status, i.next_attempt_at, i.attempt_count + 1 as allowed
@@ -103,25 +100,35 @@ async function cancelAll(tx: Transaction, { ids, size }: Chunk): Promise<Changed
 
 /** Characters of data that one chunk copies, beyond its first event's: what `queueEvents` takes in one statement. */
 const MAX_CHARACTERS = 4 * 1024 * 1024;
+/** Invocations that one chunk makes, beyond its first event's: a fraction of a second. */
+const MAX_INVOCATIONS = 2000;
 
 /**
- * Queues copies through the one door (`herald.queue_events`), due evenly over the span: of events that have a trigger
- * now, and whose data are still there.
+ * Queues copies through the one door (`herald.queue_events`), due one after the other: of events that have a trigger
+ * now, and whose data are still there. Errors: 22023 where one of them would not be taken any more.
  */
-async function replayAll(tx: Transaction, { ids, spanMs, triggerIds }: Chunk): Promise<Changed> {
-  const given = sql`any(${sql.param(idArray(ids))}::uuid[])`;
+async function replayAll(tx: Transaction, { ids, perRowMs, triggerIds }: Chunk): Promise<Changed> {
+  await readByIndex(tx);
   const only = triggerIds === null ? '' : idArray(triggerIds);
   await tx.execute(sql`select set_config('herald.only_triggers', ${only}, true)`);
+  const before = (number: SQL) =>
+    sql`coalesce(sum(${number}) over (order by e.id rows between unbounded preceding and 1 preceding), 0)`;
   const [row] = await tx.execute<{ done: number; last: string | null }>(sql`
     with found as materialized (
       select
-          e.id, row_number() over (order by e.id) as place,
-          coalesce(sum(e.data_size) over (order by e.id rows between unbounded preceding and 1 preceding), 0) as before
+          e.id, row_number() over (order by e.id) as place, e.data is not null and m.count > 0 as wanted,
+          ${before(sql`e.data_size`)} as characters, ${before(sql`m.count`)} as invocations
         from herald.events e
-        where e.id = ${given}
+        cross join lateral (
+          select count(*) from herald.triggers m
+            where m.project = e.project and m.type = e.type and m.deleted_at is null and m.status <> 'DISABLED'
+              and (${only} = '' or m.id = any(nullif(${only}, '')::uuid[]))
+        ) m
+        where e.id = any(${sql.param(idArray(ids))}::uuid[])
     ),
     taken as materialized (
-      select f.id, f.place from found f where f.before < ${MAX_CHARACTERS}::int
+      select f.id, f.place, f.wanted from found f
+        where f.characters < ${MAX_CHARACTERS}::int and f.invocations < ${MAX_INVOCATIONS}::int
     ),
     copied as (
       select q.outcome
@@ -129,15 +136,11 @@ async function replayAll(tx: Transaction, { ids, spanMs, triggerIds }: Chunk): P
           select coalesce(json_agg(json_build_object(
               'type', e.type, 'data', e.data, 'project', e.project, 'source', e.source, 'origin', 'REPLAY',
               'replayOf', e.id, 'traceparent', e.traceparent, 'tracestate', e.tracestate,
-              'delay', (t.place - 1) * ${spanMs / ids.length / 1000}::float8
+              'delay', (t.place - 1) * ${perRowMs / 1000}::float8
             ) order by t.place), '[]')
             from taken t
             join herald.events e on e.id = t.id
-            where e.data is not null and exists (
-              select from herald.triggers m
-                where m.project = e.project and m.type = e.type and m.deleted_at is null and m.status <> 'DISABLED'
-                  and (${only} = '' or m.id = any(nullif(${only}, '')::uuid[]))
-            )
+            where t.wanted
         )) q
     )
     select (select count(*)::int from copied c where c.outcome = 'QUEUED') as done,

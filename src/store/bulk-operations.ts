@@ -1,6 +1,7 @@
 /** Jobs over many rows, as they are kept: what was asked for, and how far it is. The work is bulk-work.ts. */
 import { and, eq, inArray, lte, type SQL, sql } from 'drizzle-orm';
 import type { BulkOperationKind, BulkOperationStatus } from '../domain/bulk-operation.ts';
+import { firstUuidOf } from '../domain/uuid.ts';
 import { arrayOf } from './arrays.ts';
 import type { Database, Executor, Transaction } from './database.ts';
 import type { EventFilter } from './events.ts';
@@ -21,6 +22,8 @@ export interface ReplayFilter extends EventFilter {
   readonly triggerIds: readonly string[] | null;
 }
 
+/** So much earlier than a row's time its id is at most, in ms: both are made in the same statement. */
+const ID_MARGIN_MS = 60_000;
 /** Finished operations are kept this long, in days. */
 const KEPT_DAYS = 30;
 
@@ -33,14 +36,17 @@ export async function insertBulkOperation(
   tx: Transaction,
   { kind, filter, projects, maxPerMinute }: NewBulkOperation,
 ): Promise<BulkOperationRow> {
+  const { from } =
+    ('receivedAt' in filter ? filter.receivedAt : 'createdAt' in filter ? filter.createdAt : null) ?? {};
   const [row] = await tx
     .insert(bulkOperations)
     .values({
       id: sql`herald.uuid_v7()`,
       kind,
       filter: JSON.stringify(filter),
-      projects: projects === null ? null : [...projects],
+      projects: projects && sorted(projects),
       maxPerMinute,
+      ...(from != null && { doneTo: firstUuidOf(from.getTime() - ID_MARGIN_MS) }),
     })
     .returning();
   if (row === undefined) throw new Error('inserting a bulk operation returned no row');
@@ -103,18 +109,22 @@ function operationCondition({ projects, kind, status }: BulkOperationFilter): SQ
   return and(
     projects === null
       ? undefined
-      : sql`${bulkOperations.projects} <@ ${sql.param(arrayOf(projects, (name) => name))}::text[]`,
+      : sql`cardinality(${bulkOperations.projects}) > 0
+          and ${bulkOperations.projects} <@ ${sql.param(arrayOf(projects, (name) => name))}::text[]`,
     kind == null ? undefined : inArray(bulkOperations.kind, [...kind]),
     status == null ? undefined : inArray(bulkOperations.status, [...status]),
   );
 }
+
+/** The same callers' are equal. */
+const sorted = (projects: readonly string[]): string[] => [...new Set(projects)].sort();
 
 /** How many are at work of callers that see `projects`; nobody begins another one until the transaction ends. */
 export async function lockRunning(tx: Transaction, projects: readonly string[] | null): Promise<number> {
   await tx.execute(sql`select pg_advisory_xact_lock(hashtextextended('herald bulk operations', 0))`);
   const [row] = await tx.execute<{ count: number }>(sql`
     select count(*)::int as count from herald.bulk_operations o
-      where o.status = 'RUNNING' and o.projects is not distinct from ${sql.param(projects && arrayOf(projects, (name) => name))}::text[]`);
+      where o.status = 'RUNNING' and o.projects is not distinct from ${sql.param(projects && arrayOf(sorted(projects), (name) => name))}::text[]`);
   return row?.count ?? 0;
 }
 
@@ -133,10 +143,10 @@ export async function findAbandoned(db: Executor, seconds: number): Promise<read
 }
 
 /** Ends an operation that cannot go on. */
-export async function failBulkOperation(db: Database, id: string): Promise<void> {
+export async function failBulkOperation(db: Database, id: string, errorMessage: string): Promise<void> {
   await db
     .update(bulkOperations)
-    .set({ status: 'FAILED', finishedAt: sql`now()` })
+    .set({ status: 'FAILED', finishedAt: sql`now()`, errorMessage })
     .where(and(eq(bulkOperations.id, id), eq(bulkOperations.status, 'RUNNING')));
 }
 

@@ -85,6 +85,11 @@ export function translateDatabaseError(error: unknown): unknown {
   return error;
 }
 
+/** Whether what was given is at fault (SQLSTATE classes 22 and 23): the same fails again. */
+export function isOfData(error: unknown): boolean {
+  return /^2[23]/.test(sqlState(error) ?? '');
+}
+
 /** Whether the database is away, busy or full: nothing was stored, and the same may go well later. */
 export function isAway(error: unknown): boolean {
   const translated = translateDatabaseError(error);

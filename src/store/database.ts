@@ -223,6 +223,11 @@ export function inTransaction<T>(db: Database, work: (tx: Transaction) => Promis
   return repeatingConflicts(() => db.transaction((tx) => work(tx as Transaction)));
 }
 
+/** From now on the transaction fails where it would wait longer, in ms, for somebody's lock. Errors, then: 55P03. */
+export async function limitWaitForLocks(tx: Transaction, ms: number): Promise<void> {
+  await tx.execute(sql`select set_config('lock_timeout', ${String(ms)}, true)`);
+}
+
 /** Resolves when the database answers. */
 export async function ping(db: Database): Promise<void> {
   await db.execute(sql`select 1`);

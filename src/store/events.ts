@@ -3,7 +3,7 @@ import { and, eq, gte, inArray, lt, or, type SQL, sql } from 'drizzle-orm';
 import type { EventStatus, InvocationCounts, NewEvent } from '../domain/event.ts';
 import { FINAL_STATES } from '../domain/invocation.ts';
 import { idArray } from './arrays.ts';
-import { type Database, type Executor, inTransaction, type Transaction } from './database.ts';
+import { type Database, type Executor, inTransaction, limitWaitForLocks } from './database.ts';
 import { sqlState } from './database-errors.ts';
 import { type CappedCount, countRows, type Page, type PageArgs, readPage, type Sort } from './pages.ts';
 import { prepareFind, runPrepared } from './prepared.ts';
@@ -76,8 +76,8 @@ function storedEvent(asked: NewEvent, row: QueuedRow, invocationCount: number): 
   };
 }
 
-/** How long a call waits for somebody who is using the same idempotency key in an open transaction. */
-const KEY_TIMEOUT = '1500ms';
+/** How long a call waits for somebody who is using the same idempotency key in an open transaction, in ms. */
+export const KEY_WAIT_MS = 1500;
 
 /** The same for events with idempotency keys. Errors: see `isKeyInUse`. */
 export async function queueKeyedEvents(
@@ -85,14 +85,9 @@ export async function queueKeyedEvents(
   batch: readonly NewEvent[],
 ): Promise<readonly QueuedEvent[]> {
   return inTransaction(db, async (tx) => {
-    await limitWaitForKeys(tx);
+    await limitWaitForLocks(tx, KEY_WAIT_MS);
     return queueEvents(tx, batch);
   });
-}
-
-/** From now on the transaction fails where it would wait for a key for long. Errors: see `isKeyInUse`. */
-export async function limitWaitForKeys(tx: Transaction): Promise<void> {
-  await tx.execute(sql`select set_config('lock_timeout', ${KEY_TIMEOUT}, true)`);
 }
 
 /** Whether queueing failed as a transaction that stays open is using the same idempotency key. */

@@ -1,5 +1,6 @@
 /** Takes away what nobody needs any more, so that no table grows without bound. */
 import { sql } from 'drizzle-orm';
+import { firstUuidOf } from '../domain/uuid.ts';
 import { pruneApiKeys } from './api-keys.ts';
 import { idArray } from './arrays.ts';
 import { AUDIT_KEPT_DAYS, pruneAudit } from './audit.ts';
@@ -155,8 +156,6 @@ async function pruneTriggers(db: Database, days: number): Promise<number> {
   return row?.count ?? 0;
 }
 
-/** The smallest UUIDv7 of the moment `days` ago. */
 function oldestKept(days: number): string {
-  const hex = (Date.now() - days * 86_400_000).toString(16).padStart(12, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-000000000000`;
+  return firstUuidOf(Date.now() - days * 86_400_000);
 }

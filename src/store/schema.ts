@@ -471,6 +471,8 @@ export const bulkOperations = herald.table(
     /** From when on the next rows may be done. */
     nextAt: timestamptz('next_at').notNull().default(sql`now()`),
     finishedAt: timestamptz('finished_at'),
+    /** Why it FAILED. */
+    errorMessage: text('error_message'),
   },
   (table) => [
     check('bulk_operations_kind_is_known', oneOf(table.kind, BULK_OPERATION_KINDS)),

@@ -94,7 +94,7 @@ describe('triggers', () => {
     await lineOf('triggers', 'create', 'tried', '--type', 'tried', '--to', receiver.url);
     const preview = await run(['triggers', 'preview', 'tried', '{"n": 1.0}', '-o', 'text']);
     expect([preview.code, preview.err]).toEqual([0, '']);
-    expect(preview.out).toContain(`curl -i '${receiver.url}'`);
+    expect(preview.out).toContain(`curl -g -i '${receiver.url}'`);
     expect(preview.out).toContain('"type":"tried"');
     expect(preview.out).toContain('"data":{"n": 1.0}}');
     expect(receiver.deliveries).toHaveLength(before);

@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MAX_TESTS } from '../../src/actions/try-trigger.ts';
+import { MAX_TESTS_OF_CALLER, MAX_TESTS_OF_TRIGGER } from '../../src/actions/try-trigger.ts';
+import { ask, createKey, type Loose } from '../http/callers.ts';
 import { createTrigger, startTestApp, type TestApp } from '../support/app.ts';
 import { ok, type Receiver, startReceiver, status } from '../support/receiver.ts';
 
@@ -72,6 +73,10 @@ async function tryOut(input: Readonly<Record<string, unknown>>) {
   return testTrigger;
 }
 
+const TEST = `mutation ($input: TestTriggerInput!) {
+  testTrigger(input: $input) { attempt { status response { statusCode } } userErrors { field code } } }`;
+const askAs = (secret: string, input: object) => ask(app.url, secret, TEST, { input });
+
 const makeTrigger = (settings: Readonly<Record<string, unknown>> = {}) => {
   const type = `tried.${crypto.randomUUID()}`;
   const url = `${receiver.url}/${type}`;
@@ -113,10 +118,14 @@ describe('testTrigger', () => {
     );
     expect(after).toEqual({ stats: { attempts: 0 }, invocations: { nodes: [] } });
     const { auditLog } = await app.graphql<{ auditLog: { nodes: readonly unknown[] } }>(
-      `query ($id: ID!) { auditLog(filter: { subjectId: $id }) { nodes { action actor { id } } } }`,
+      `query ($id: ID!) { auditLog(filter: { subjectId: $id }) { nodes { action changes actor { id } } } }`,
       { id: trigger.id },
     );
-    expect(auditLog.nodes[0]).toEqual({ action: 'TRIGGER_TESTED', actor: { id: 'admin' } });
+    expect(auditLog.nodes[0]).toEqual({
+      action: 'TRIGGER_TESTED',
+      actor: { id: 'admin' },
+      changes: ['data'],
+    });
   });
 
   test('a failure is an answer, not an error', async () => {
@@ -179,21 +188,59 @@ describe('testTrigger', () => {
     expect(await wrong({ triggerId })).toEqual([{ field: ['input', 'triggerId'], code: 'NOT_FOUND' }]);
   });
 
-  test('more at once than are good for anybody', async () => {
-    const trigger = await makeTrigger();
+  test('a caller has so many at once, a trigger so many in a while, an operation one', async () => {
+    const trigger = await makeTrigger({ timeout: 30_000 });
     const waiting: (() => void)[] = [];
+    const before = receiver.deliveries.length;
     receiver.answer = (_, res) => void waiting.push(() => res.writeHead(204).end());
-    const tests = Array.from({ length: MAX_TESTS }, () => tryOut({ triggerId: trigger.id }));
-    await receiver.received(receiver.deliveries.length - deliveriesOf(trigger).length + MAX_TESTS);
-    expect((await tryOut({ triggerId: trigger.id })).userErrors).toEqual([
-      { field: null, code: 'LIMIT_EXCEEDED' },
-    ]);
+    const { secret } = await createKey(app, { scopes: ['TRIGGERS_WRITE'] });
+    const mine = Array.from({ length: MAX_TESTS_OF_CALLER }, () => tryOut({ triggerId: trigger.id }));
+    await receiver.received(before + MAX_TESTS_OF_CALLER);
+    const limit = [{ field: null, code: 'LIMIT_EXCEEDED' }];
+    expect((await tryOut({ triggerId: trigger.id })).userErrors).toEqual(limit);
+    // Others are not kept from it.
+    const others = Array.from({ length: MAX_TESTS_OF_TRIGGER - MAX_TESTS_OF_CALLER }, () =>
+      askAs(secret, { triggerId: trigger.id }),
+    );
+    await receiver.received(before + MAX_TESTS_OF_TRIGGER);
     for (const answer of waiting) answer();
     receiver.answer = ok;
-    expect(new Set((await Promise.all(tests)).map(({ attempt }) => attempt?.status))).toEqual(
-      new Set(['SUCCEEDED']),
+    for (const { attempt } of await Promise.all(mine)) expect(attempt?.status).toBe('SUCCEEDED');
+    for (const { body } of await Promise.all(others)) expect(body.data.testTrigger.userErrors).toEqual([]);
+    expect((await tryOut({ triggerId: trigger.id })).userErrors).toEqual(limit);
+    const other = await makeTrigger();
+    const { one, two } = await app.graphql<Loose>(
+      `mutation ($input: TestTriggerInput!) {
+        one: testTrigger(input: $input) { userErrors { code } } two: testTrigger(input: $input) { userErrors { field code } } }`,
+      { input: { triggerId: other.id } },
     );
-    expect((await tryOut({ triggerId: trigger.id })).userErrors).toEqual([]);
+    expect([one.userErrors, two.userErrors]).toEqual([[], limit]);
+    expect(deliveriesOf(other)).toHaveLength(1);
+  });
+
+  test('who may change triggers may not sign what he likes with their keys, nor read what they answer', async () => {
+    const trigger = await makeTrigger();
+    const { secret } = await createKey(app, { scopes: ['TRIGGERS_WRITE'] });
+    for (const own of [{ type: 'bank.transfer' }, { data: 1 }, { dataText: '1' }]) {
+      const { body } = await askAs(secret, { triggerId: trigger.id, ...own });
+      expect(body.errors).toMatchObject([{ extensions: { code: 'FORBIDDEN' } }]);
+    }
+    expect(deliveriesOf(trigger)).toEqual([]);
+    const { body } = await askAs(secret, { triggerId: trigger.id });
+    expect(body.data.testTrigger.attempt).toMatchObject({ status: 'SUCCEEDED', response: null });
+    const { secret: elsewhere } = await createKey(app, { projects: ['elsewhere'] });
+    expect((await askAs(elsewhere, { triggerId: trigger.id })).body.data.testTrigger).toEqual({
+      attempt: null,
+      userErrors: [{ field: ['input', 'triggerId'], code: 'NOT_FOUND' }],
+    });
+    expect(deliveriesOf(trigger)).toHaveLength(1);
+  });
+
+  test('ids are read as they are written elsewhere, in capitals too', async () => {
+    const trigger = await makeTrigger();
+    const { attempt } = await tryOut({ triggerId: trigger.id.toUpperCase() });
+    expect(attempt?.status).toBe('SUCCEEDED');
+    expect((await preview({ triggerId: trigger.id.toUpperCase() })).userErrors).toEqual([]);
   });
 });
 
@@ -221,9 +268,9 @@ describe('previewDelivery', () => {
       // The command line says the same to a shell.
       const { stdout } = await promisify(execFile)('sh', ['-c', `curl() { printf '%s\\0' "$@"; }; ${curl}`]);
       expect(stdout.split('\0')).toEqual([
-        ...['-i', request.url],
+        ...['-g', '-i', request.url],
         ...request.headers.flatMap(({ name, value }) => ['-H', `${name}: ${value}`]),
-        ...['--data-raw', request.body, ''],
+        ...['-H', 'accept:', '--data-raw', request.body, ''],
       ]);
     },
   );

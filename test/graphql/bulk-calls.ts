@@ -13,7 +13,8 @@ export interface BulkCalls {
   completed(id: string): Promise<Loose>;
 }
 
-export const OPERATION = 'id kind status matched processed skipped filter maxPerMinute createdAt finishedAt';
+export const OPERATION =
+  'id kind status matched processed skipped filter maxPerMinute errorMessage createdAt finishedAt';
 
 export function bulkCalls(door: Door): BulkCalls {
   async function operation(id: string, headers: Record<string, string> = {}): Promise<Loose> {

@@ -149,7 +149,8 @@ describe('chunks of cancelEvents', () => {
       insert into herald.bulk_operations (id, kind, filter) values (herald.uuid_v7(), 'CANCEL_EVENTS', ${filter}) returning id`;
     return String(row?.id);
   }
-  const chunk = (id: string) => doChunk(door.db, id, { size: 3, spanMs: 0 });
+  const chunk = async (id: string) =>
+    (await doChunk(door.db, id, { size: 3, reach: 20_000, perRowMs: 0 })).end;
 
   test('are bounded by invocations, however many an event has', async () => {
     const { type } = await makeEvents(1, 0);

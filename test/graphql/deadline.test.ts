@@ -16,7 +16,7 @@ test('an operation is given up after 10 s', async () => {
 test('one that waits for a receiver is given the time it asked for while it ran, and no more', async () => {
   const patience = { patienceMs: 0 };
   let isOver = false;
-  const late = expect(inTime(never, patience).finally(() => (isOver = true))).rejects.toThrow(/10 s/);
+  const late = expect(inTime(never, patience).finally(() => (isOver = true))).rejects.toThrow(/70 s/);
   await vi.advanceTimersByTimeAsync(5000);
   patience.patienceMs += 60_000;
   await vi.advanceTimersByTimeAsync(64_999);

@@ -19,6 +19,8 @@ beforeAll(async () => {
   door = await openDoor({
     callers: {
       shop: callerWith('key:shop', ['shop'], ['EVENTS_READ', 'EVENTS_RETRY']),
+      nobody: callerWith('jwt:nobody', [], ['EVENTS_READ', 'EVENTS_RETRY']),
+      writer: callerWith('key:writer', null, ['EVENTS_WRITE']),
       reader: callerWith('key:reader', null, ['EVENTS_READ']),
     },
   });
@@ -128,7 +130,9 @@ describe('replayEvents', () => {
     const { bulkOperation } = await calls.begin('replayEvents', { ...filterOf(type), maxPerMinute: 1200 });
     // Others at the same time: only who has its row does a chunk.
     await until(async () => {
-      await Promise.all([0, 1, 2].map(() => doChunk(door.db, bulkOperation.id, { size: 20, spanMs: 1000 })));
+      await Promise.all(
+        [0, 1, 2].map(() => doChunk(door.db, bulkOperation.id, { size: 20, reach: 100_000, perRowMs: 50 })),
+      );
       return (await calls.operation(bulkOperation.id)).status === 'COMPLETED';
     }, 'the operation to end');
     expect(await calls.operation(bulkOperation.id)).toMatchObject({ matched: 30, processed: 30, skipped: 0 });
@@ -149,13 +153,61 @@ describe('replayEvents', () => {
     const [row] = await door.sql`
       insert into herald.bulk_operations (id, kind, filter)
       values (herald.uuid_v7(), 'REPLAY_EVENTS', ${filter}) returning id`;
-    const chunk = () => doChunk(door.db, row?.id, { size: 1000, spanMs: 0 });
+    const chunk = async () =>
+      (await doChunk(door.db, row?.id, { size: 1000, reach: 20_000, perRowMs: 0 })).end;
     expect(await chunk()).toBe('MORE');
     const { processed } = await calls.operation(row?.id);
     expect(processed).toBeLessThan(20);
     expect(await chunk()).toBe('DONE');
     expect(await calls.operation(row?.id)).toMatchObject({ processed: 20, skipped: 0 });
     expect(new Set((await copiesOf(type)).map(({ replay_of: of }) => of)).size).toBe(20);
+  });
+
+  test('looks through so many rows at once, whatever it finds among them', async () => {
+    const [type, rare] = [newType(), newType()];
+    await newTrigger(rare, 'rare');
+    await queueEvent(door, { type: rare });
+    for (let n = 0; n < 6; n++) await queueEvent(door, { type });
+    await queueEvent(door, { type: rare });
+    const filter = JSON.stringify({ type: [rare], triggerIds: null });
+    const [row] = await door.sql`
+      insert into herald.bulk_operations (id, kind, filter)
+      values (herald.uuid_v7(), 'REPLAY_EVENTS', ${filter}) returning id`;
+    const came: Loose[] = [];
+    do came.push(await doChunk(door.db, row?.id, { size: 100, reach: 3, perRowMs: 0 }));
+    while ((await calls.operation(row?.id)).status === 'RUNNING');
+    expect(came.length).toBeGreaterThanOrEqual(3);
+    expect(came.reduce((sum, { rows }) => sum + rows, 0)).toBe(2);
+    expect(await copiesOf(rare)).toHaveLength(2);
+  });
+
+  test('an event that would not be taken any more is skipped, and the others are replayed', async () => {
+    const type = newType();
+    await newTrigger(type, 'stale');
+    const queued: Loose[] = [];
+    for (let n = 0; n < 5; n++) queued.push(await queueEvent(door, { type }));
+    await door.sql`update herald.events set source = 'not a uri' where id = ${queued[2]?.id ?? ''}`;
+    const { bulkOperation } = await calls.begin('replayEvents', filterOf(type));
+    expect(await calls.completed(bulkOperation.id)).toMatchObject({
+      ...{ status: 'COMPLETED', matched: 5, processed: 4, skipped: 1, errorMessage: null },
+    });
+    expect((await copiesOf(type)).map(({ replay_of: of }) => of)).toEqual(
+      [0, 1, 3, 4].map((n) => queued[n]?.id),
+    );
+  });
+
+  test('asked again, it copies no copies, unless they are named', async () => {
+    const type = newType();
+    await newTrigger(type, 'again');
+    await queueEvent(door, { type });
+    const replay = async (filter: object) => {
+      const { bulkOperation } = await calls.begin('replayEvents', { filter });
+      return (await calls.completed(bulkOperation.id)).processed;
+    };
+    expect([await replay({ type: [type] }), await replay({ type: [type] })]).toEqual([1, 1]);
+    const [copy] = await copiesOf(type);
+    expect(await replay({ id: [copy?.id] })).toBe(1);
+    expect((await copiesOf(type)).map(({ replay_of: of }) => of)).toContain(copy?.id);
   });
 
   test('refuses what cannot be meant', async () => {
@@ -166,6 +218,7 @@ describe('replayEvents', () => {
       [{ filter: {} }, ['input', 'filter'], 'REQUIRED'],
       [{ filter: { receivedAt: { from: null } }, triggerIds: [id] }, ['input', 'filter'], 'REQUIRED'],
       [{ ...filterOf(type), maxPerMinute: 600_001 }, ['input', 'maxPerMinute'], 'INVALID'],
+      [{ filter: { type: ['x'.repeat(70_000)] } }, ['input', 'filter'], 'TOO_LARGE'],
       [{ ...filterOf(type), triggerIds: [] }, ['input', 'triggerIds'], 'REQUIRED'],
       [{ ...filterOf(type), triggerIds: Array(101).fill(id) }, ['input', 'triggerIds'], 'TOO_LARGE'],
       [{ ...filterOf(type), triggerIds: [id, nobody] }, ['input', 'triggerIds', '1'], 'NOT_FOUND'],
@@ -218,7 +271,7 @@ describe('work that goes on', () => {
       });
     }
     await door.sql`update herald.bulk_operations set next_at = now() where id = ${id}`;
-    expect(await doChunk(door.db, id, { size: 1, spanMs: 0 })).toBe('NOT_OURS');
+    expect((await doChunk(door.db, id, { size: 1, reach: 9, perRowMs: 0 })).end).toBe('NOT_OURS');
     const { data } = await ask(
       door,
       'query ($id: ID!) { auditLog(filter: {subjectId: $id}) { nodes { action subjectName } } }',
@@ -258,7 +311,15 @@ describe('work that goes on', () => {
     await expect(calls.begin('cancelBulkOperation', { id: row?.id }, as('shop'))).rejects.toThrow(
       /EVENTS_WRITE/,
     );
-    await calls.begin('cancelBulkOperation', { id: row?.id });
+    expect((await calls.begin('cancelBulkOperation', { id: row?.id }, as('writer'))).userErrors).toEqual([]);
+  });
+
+  test('of somebody who sees no project is seen by none of those who see some', async () => {
+    const { bulkOperation } = await calls.begin('replayEvents', { filter: { type: ['none'] } }, as('nobody'));
+    expect(await calls.operation(bulkOperation.id, as('shop'))).toBeNull();
+    expect(await calls.operation(bulkOperation.id)).toMatchObject({ id: bulkOperation.id });
+    const { data } = await ask(door, '{ bulkOperations { nodes { id } } }', {}, as('shop'));
+    expect(JSON.stringify(data)).not.toContain(bulkOperation.id);
   });
 
   test('is listed, newest first, for those who may see it', async () => {

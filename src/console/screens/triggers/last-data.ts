@@ -8,6 +8,11 @@ export function lastData(project: string, type: string): string {
   return sessionStorage.getItem(keyOf(project, type)) ?? SAMPLE;
 }
 
+/** As far as the browser has room for it. */
 export function rememberData(project: string, type: string, text: string): void {
-  sessionStorage.setItem(keyOf(project, type), text);
+  try {
+    sessionStorage.setItem(keyOf(project, type), text);
+  } catch {
+    // The sample will do.
+  }
 }

@@ -54,8 +54,8 @@ export function TestDialog({ trigger, onClose }: TestDialogProps) {
   const send = async (): Promise<void> => {
     const { attempt, userErrors } = (await ask(TEST_TRIGGER, { input })).testTrigger;
     if (attempt === null) return setErrors(errorsByField(userErrors));
-    rememberData(project, type, text);
     setShown({ attempt });
+    rememberData(project, type, text);
   };
   const { dataText: dataError, ...others } = errors;
   const [otherError] = Object.values(others);

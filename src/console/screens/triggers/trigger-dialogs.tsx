@@ -1,6 +1,7 @@
 /** What one does with a trigger, wherever it is shown. */
 import { useState } from 'preact/hooks';
 import type { Trigger } from '../../api/trigger.ts';
+import { may } from '../../state/session.ts';
 import type { MenuItem } from '../../ui/menu.tsx';
 import { DeleteDialog } from './delete-dialog.tsx';
 import { FireDialog } from './fire-dialog.tsx';
@@ -21,7 +22,10 @@ export function menuOf(trigger: Trigger, onTask: (task: TriggerTask) => void): r
   const paused = trigger.status === 'PAUSED';
   return [
     { label: 'Edit', icon: 'pencil', run: () => onTask({ kind: 'EDIT', trigger }) },
-    { label: 'Test', icon: 'send', run: () => onTask({ kind: 'TEST', trigger }) },
+    // With data of one's own it takes more than changing triggers does.
+    ...(may('EVENTS_WRITE')
+      ? [{ label: 'Test', icon: 'send', run: () => onTask({ kind: 'TEST', trigger }) } as const]
+      : []),
     paused
       ? { label: 'Resume', icon: 'play', run: () => onTask({ kind: 'RESUME', trigger }) }
       : { label: 'Pause', icon: 'pause', run: () => onTask({ kind: 'PAUSE', trigger }) },
