@@ -1,8 +1,8 @@
 /** `events`: the newest events. */
 import { EVENT_STATUSES, type EventStatus } from '../domain/event.ts';
-import { type Command, UsageError } from './command.ts';
+import type { Command } from './command.ts';
 import { CONNECTION_OPTIONS, connect } from './connection.ts';
-import { choicesOf, SINCE_OPTION, sinceOf, textOf, textsOf, wholeOf } from './options.ts';
+import { choicesOf, LIMIT_OPTION, limitOf, SINCE_OPTION, sinceOf, textOf, textsOf } from './options.ts';
 import { columns, createOutput, OUTPUT_OPTIONS, shortened } from './output.ts';
 import { pages } from './pages.ts';
 import { dayAndTime, fromNow } from './time.ts';
@@ -24,7 +24,6 @@ interface ListedEvent {
   };
 }
 
-const DEFAULT_LIMIT = 20;
 /** Characters of a type in the table. */
 const SHOWN_TYPE = 48;
 
@@ -39,12 +38,7 @@ export const eventsCommand: Command = {
     },
     project: { type: 'string', value: '<name>', meaning: 'only this project' },
     ...SINCE_OPTION,
-    limit: {
-      type: 'string',
-      short: 'n',
-      value: '<number>',
-      meaning: `how many [${DEFAULT_LIMIT}]`,
-    },
+    ...LIMIT_OPTION,
     ...CONNECTION_OPTIONS,
     ...OUTPUT_OPTIONS,
   },
@@ -52,8 +46,7 @@ export const eventsCommand: Command = {
   notes: ['Newest first. `event <id>` explains one of them.'],
   async run(call) {
     const { options } = call;
-    const limit = wholeOf(options, 'limit') ?? DEFAULT_LIMIT;
-    if (limit === 0) throw new UsageError('--limit: expected 1 or more');
+    const limit = limitOf(options);
     const types = textsOf(options, 'type');
     const filter = {
       type: types.length === 0 ? null : types,

@@ -91,6 +91,17 @@ export function sinceOf(options: Options): { readonly from: string } | null {
   return { from: new Date(Date.now() - since * 1000).toISOString() };
 }
 
+/** What may be given to `limitOf`. */
+export const LIMIT_OPTION = {
+  limit: { type: 'string', short: 'n', value: '<number>', meaning: 'how many [20]' },
+} as const satisfies Record<string, CommandOption>;
+
+export function limitOf(options: Options): number {
+  const limit = wholeOf(options, 'limit') ?? 20;
+  if (limit === 0) throw new UsageError('--limit: expected 1 or more');
+  return limit;
+}
+
 /** Epoch milliseconds as a number, RFC 3339 as it is: what the scalar Timestamp takes; null where it was not given. */
 export function timestampOf(options: Options, name: string): number | string | null {
   const text = textOf(options, name);

@@ -32,11 +32,11 @@ export const COMMANDS: CommandTable = {
   },
   operations: {
     summary: 'list what goes on, or went on, in the background',
-    load: async () => (await import('./bulk.ts')).operationsCommand,
+    load: async () => (await import('./operations.ts')).operationsCommand,
   },
   'operations stop': {
     summary: 'stop a retry-all, a replay or a cancellation where it is',
-    load: async () => (await import('./bulk.ts')).stopOperationCommand,
+    load: async () => (await import('./operations.ts')).stopOperationCommand,
   },
   cancel: {
     summary: 'cancel an event or one of its invocations',

@@ -88,6 +88,30 @@ test('is paused once, by however many processes', async () => {
   expect(logged).toHaveLength(1);
 });
 
+test('does not wait for another one, whose row somebody holds, and says so', async () => {
+  await sql`
+    insert into herald.triggers (
+      id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers, status_changed_at)
+    values (
+      '00000000-0000-7000-8000-000000000001', 'default', 'first', 'a', 'http://127.0.0.1:9/', 1, 5000, 'JSON', '1.0', '[]',
+      now() - interval '90 days')`;
+  await sql`
+    insert into herald.trigger_counts
+    select '00000000-0000-7000-8000-000000000001', 0, 0, 0, 0, 0, null, failing_since, failed_at
+      from herald.trigger_counts`;
+  await sql.begin(async (tx) => {
+    await tx`select from herald.triggers where name = 'first' for update`;
+    await pause();
+  });
+  expect(await trigger()).toEqual(PAUSED);
+  expect(logged.map(({ fields }) => fields)).toMatchObject([
+    { trigger: '00000000-0000-7000-8000-000000000001', error: expect.stringContaining('55P03') },
+    { trigger: id },
+  ]);
+  const [first] = await sql`select status from herald.triggers where name = 'first'`;
+  expect(first).toEqual({ status: 'ACTIVE' });
+});
+
 test('is judged again once its row is to be had: what somebody did meanwhile counts', async () => {
   let pausing: Promise<void> | undefined;
   await sql.begin(async (person) => {

@@ -27,7 +27,7 @@ test('it is paused, what is queued meanwhile is held, and all is delivered once 
   await using moody = await startReceiver((delivery, res) =>
     moody.deliveries.length % 2 === 0 ? ok(delivery, res) : status(503)(delivery, res),
   );
-  const create = (url: string) => createTrigger(app, { type: 'a', url, retrySchedule: [1], retries: 50 });
+  const create = (url: string) => createTrigger(app, { type: 'a', url, retrySchedule: [2], retries: 50 });
   const [lost, intermittent] = [await create(dead.url), await create(moody.url)];
   const show = async ({ id }: { readonly id: string }) =>
     (await app.graphql<{ trigger: Shown }>(TRIGGER, { id })).trigger;
