@@ -117,7 +117,7 @@ describe('the way of an event', () => {
     );
     await goTo(page, '/');
     const background = page.getByRole('region', { name: 'In the background' });
-    await background.getByText('1 of 6').waitFor();
+    await background.getByText('1 of 3').waitFor();
     await background.getByRole('button', { name: 'Stop' }).click();
     await seen(page, '1 event replayed, then stopped.');
     await background.waitFor({ state: 'detached' });

@@ -28,7 +28,8 @@ export function ReplayAll({ filter, total, onChanged }: ReplayAllProps) {
     >
       <p>
         Each is queued again as a new event, due now and spread over time, for the triggers that match now;
-        receivers see new <code>webhook-id</code>s. What no trigger matches is left out.
+        receivers see new <code>webhook-id</code>s. What no trigger matches is left out, and so are copies
+        that earlier replays made.
       </p>
     </BulkButton>
   );
