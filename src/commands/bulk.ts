@@ -4,20 +4,23 @@ import { EVENT_STATUSES } from '../domain/event.ts';
 import { type Command, type CommandCall, type ExitCode, NO_WORDS } from './command.ts';
 import { ApiError, CONNECTION_OPTIONS, type Connection, connect } from './connection.ts';
 import { change, look, show } from './operations.ts';
-import { choicesOf, isGiven, SINCE_OPTION, sinceOf, textOf, textsOf, wholeOf } from './options.ts';
+import {
+  choicesOf,
+  EVENT_OPTIONS,
+  isGiven,
+  SINCE_OPTION,
+  sinceOf,
+  textOf,
+  textsOf,
+  wholeOf,
+} from './options.ts';
 import { createOutput, OUTPUT_OPTIONS } from './output.ts';
 import { triggerId } from './trigger-lookup.ts';
 import { given } from './trigger-options.ts';
 
 const COMMON_OPTIONS = { ...CONNECTION_OPTIONS, ...OUTPUT_OPTIONS };
 const CHOICE_OPTIONS = {
-  type: {
-    type: 'string',
-    multiple: true,
-    value: '<type>',
-    meaning: 'only this event type; may be repeated',
-  },
-  project: { type: 'string', short: 'p', value: '<name>', meaning: 'only this project' },
+  ...EVENT_OPTIONS,
   ...SINCE_OPTION,
   'per-minute': {
     type: 'string',

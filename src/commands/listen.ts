@@ -7,7 +7,7 @@ import { type Command, type CommandCall, NO_WORDS, UsageError } from './command.
 import { CONNECTION_OPTIONS, connect } from './connection.ts';
 import { describeLink, type Link } from './follow.ts';
 import type { ForwardOptions } from './forward.ts';
-import { choiceOf, requiredText, secondsOf, textOf, textsOf } from './options.ts';
+import { choiceOf, EVENT_OPTIONS, requiredText, secondsOf, textOf, textsOf } from './options.ts';
 import { createOutput, OUTPUT_OPTIONS, paint, plain } from './output.ts';
 import { createPostbox } from './postbox.ts';
 import { splitHeader } from './trigger-options.ts';
@@ -24,13 +24,7 @@ export const listenCommand: Command = {
       value: '<url>',
       meaning: 'the receiver, e.g. http://localhost:3000/hook, localhost:3000/hook or 3000',
     },
-    type: {
-      type: 'string',
-      multiple: true,
-      value: '<type>',
-      meaning: 'only this event type; may be repeated',
-    },
-    project: { type: 'string', short: 'p', value: '<name>', meaning: 'only this project' },
+    ...EVENT_OPTIONS,
     secret: {
       type: 'string',
       value: '<whsec_…>',

@@ -74,6 +74,17 @@ export function secondsOf(options: Options, name: string): number | null {
   return Number(number) * factor;
 }
 
+/** Which events, or deliveries of them. */
+export const EVENT_OPTIONS = {
+  type: {
+    type: 'string',
+    multiple: true,
+    value: '<type>',
+    meaning: 'only this event type; may be repeated',
+  },
+  project: { type: 'string', short: 'p', value: '<name>', meaning: 'only this project' },
+} as const satisfies Record<string, CommandOption>;
+
 /** What may be given to `sinceOf`. */
 export const SINCE_OPTION = {
   since: {

@@ -4,7 +4,7 @@ import { type Command, NO_WORDS } from './command.ts';
 import { CONNECTION_OPTIONS, connect } from './connection.ts';
 import { followDeliveries, type Line, type Unmatched, type Update } from './deliveries.ts';
 import { describeLink } from './follow.ts';
-import { choicesOf, isGiven, textOf, textsOf } from './options.ts';
+import { choicesOf, EVENT_OPTIONS, isGiven, textOf, textsOf } from './options.ts';
 import { createOutput, OUTPUT_OPTIONS, paint, plain, shortened } from './output.ts';
 import { clockTime, duration, fromNow } from './time.ts';
 import { triggerId } from './trigger-lookup.ts';
@@ -20,19 +20,13 @@ const SHOWN_ERROR = 100;
 
 export const tailCommand: Command = {
   options: {
-    type: {
-      type: 'string',
-      multiple: true,
-      value: '<type>',
-      meaning: 'only this event type; may be repeated',
-    },
+    ...EVENT_OPTIONS,
     trigger: {
       type: 'string',
       multiple: true,
       value: '<name or id>',
       meaning: 'only this trigger; may be repeated',
     },
-    project: { type: 'string', short: 'p', value: '<name>', meaning: 'only this project' },
     status: {
       type: 'string',
       multiple: true,

@@ -43,6 +43,12 @@ export function Problem({ failure }: { readonly failure: Failure | null }) {
   if (failure === null || failure.code === 'UNREACHABLE') return null;
   const text =
     failure.code === 'FORBIDDEN' ? `Your token does not allow this. ${failure.message}` : failure.message;
+  return <Alarm text={text} />;
+}
+
+/** What went wrong; nothing where nothing did. */
+export function Alarm({ text }: { readonly text: string | undefined }) {
+  if (text === undefined) return null;
   return (
     <div class="callout bad" role="alert">
       <Icon name="alert" />

@@ -4,6 +4,7 @@ import { CREATE_API_KEY, SCOPES } from '../../api/settings.ts';
 import { ask, Failure } from '../../state/ask.ts';
 import { Dialog } from '../../ui/dialog.tsx';
 import { CheckField, TextField } from '../../ui/field.tsx';
+import { Alarm } from '../../ui/parts.tsx';
 import { errorsByField, type FieldErrors } from '../triggers/form-values.ts';
 
 interface ApiKeyFormProps {
@@ -53,11 +54,7 @@ export function ApiKeyForm({ onClose, onDone }: ApiKeyFormProps) {
       }
     >
       <form id={form} class="form" onSubmit={submit} noValidate>
-        {errors[''] !== undefined && (
-          <p class="callout bad" role="alert">
-            {errors['']}
-          </p>
-        )}
+        <Alarm text={errors['']} />
         <TextField
           label="Name"
           value={name}

@@ -8,6 +8,7 @@ import { CheckField, TextField } from '../../ui/field.tsx';
 import { Icon } from '../../ui/icon.tsx';
 import { JsonEditor } from '../../ui/json-editor.tsx';
 import { jsonProblem } from '../../ui/json-text.ts';
+import { Alarm } from '../../ui/parts.tsx';
 import { errorsByField, type FieldErrors } from './form-values.ts';
 import { lastData, rememberData } from './last-data.ts';
 import { ReceiverAnswer } from './receiver-answer.tsx';
@@ -83,12 +84,7 @@ export function FireDialog({ title, type, project, data, onClose }: FireDialogPr
       }
     >
       <form id={formId} onSubmit={submit} noValidate class="form">
-        {(errors[''] ?? errors.type ?? errors.project) !== undefined && (
-          <div class="callout bad" role="alert">
-            <Icon name="alert" />
-            <p>{errors[''] ?? errors.type ?? errors.project}</p>
-          </div>
-        )}
+        <Alarm text={errors[''] ?? errors.type ?? errors.project} />
         <p class="muted">
           Queues an event of type <code>{type}</code>: every active trigger of this type fires.
         </p>

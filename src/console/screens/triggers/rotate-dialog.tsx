@@ -4,6 +4,7 @@ import { ROTATE_SECRET, type Trigger } from '../../api/trigger.ts';
 import { ask, Failure } from '../../state/ask.ts';
 import { Dialog } from '../../ui/dialog.tsx';
 import { SelectField, TextField } from '../../ui/field.tsx';
+import { Alarm } from '../../ui/parts.tsx';
 import { ALGORITHMS } from './advanced-fields.tsx';
 import { errorsByField, type FieldErrors } from './form-values.ts';
 
@@ -61,11 +62,7 @@ export function RotateDialog({ trigger, onClose, onDone }: RotateDialogProps) {
         </>
       }
     >
-      {elsewhere !== undefined && (
-        <p class="callout bad" role="alert">
-          {elsewhere}
-        </p>
-      )}
+      <Alarm text={elsewhere} />
       <p>Requests are signed with both until the old one ends, so nothing is refused meanwhile.</p>
       <SelectField label="The old one ends" value={hours} onChange={setHours} options={GRACE} />
       <SelectField

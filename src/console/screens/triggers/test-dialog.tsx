@@ -8,6 +8,7 @@ import { Dialog } from '../../ui/dialog.tsx';
 import { Icon } from '../../ui/icon.tsx';
 import { JsonEditor } from '../../ui/json-editor.tsx';
 import { jsonProblem } from '../../ui/json-text.ts';
+import { Alarm } from '../../ui/parts.tsx';
 import { iconOf, toneOf } from '../../ui/status.tsx';
 import { milliseconds } from '../../ui/words.ts';
 import { AttemptDetail, RequestPart } from '../event/attempt-detail.tsx';
@@ -89,12 +90,7 @@ export function TestDialog({ trigger, onClose }: TestDialogProps) {
           run(send);
         }}
       >
-        {otherError !== undefined && (
-          <div class="callout bad" role="alert">
-            <Icon name="alert" />
-            <p>{otherError}</p>
-          </div>
-        )}
+        <Alarm text={otherError} />
         <p class="muted">
           Sends one signed request of type <code>{type}</code> to <code>{url}</code> and waits for the answer.
           Nothing is queued, counted or retried.

@@ -9,6 +9,7 @@ import { toast } from '../../state/toast.ts';
 import { Dialog } from '../../ui/dialog.tsx';
 import { SelectField, TextField } from '../../ui/field.tsx';
 import { Icon } from '../../ui/icon.tsx';
+import { Alarm } from '../../ui/parts.tsx';
 import { AdvancedFields } from './advanced-fields.tsx';
 import { errorsByField, type FieldErrors, type FormValues, inputOf, valuesOf } from './form-values.ts';
 
@@ -73,12 +74,7 @@ export function TriggerForm({ trigger, type, onClose, onDone }: TriggerFormProps
       }
     >
       <form id={formId} ref={form} onSubmit={submit} noValidate class="form">
-        {errors[''] !== undefined && (
-          <div class="callout bad" role="alert">
-            <Icon name="alert" />
-            <p>{errors['']}</p>
-          </div>
-        )}
+        <Alarm text={errors['']} />
         <TextField
           label="Trigger name"
           value={values.name}
