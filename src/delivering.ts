@@ -27,7 +27,7 @@ export interface DeliveringParts {
 /** Connections of the pool: statements are shared by many deliveries, so a few are plenty on any machine. */
 const CONNECTIONS = 6;
 /** How often bulk operations are looked for that nobody works on, in ms. */
-const ADOPT_INTERVAL_MS = 30_000;
+const ADOPT_INTERVAL_MS = 15_000;
 /** How often triggers are looked for whose every attempt has failed for too long, in ms: one statement over a small table. */
 const PAUSE_FAILING_INTERVAL_MS = 15_000;
 

@@ -128,7 +128,8 @@ function conditionsIn({ kind, filter }: BulkFilter): readonly unknown[] {
 
 /** A range is one where it has a bound. */
 function isCondition(value: unknown): boolean {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value != null;
+  if (Array.isArray(value)) return value.length > 0;
+  if (typeof value !== 'object' || value === null) return value != null;
   return Object.values(value).some((bound) => bound != null);
 }
 

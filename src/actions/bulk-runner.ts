@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { DEFAULT_ROWS_PER_MINUTE } from '../domain/bulk-operation.ts';
 import type { Log } from '../log.ts';
 import {
+  abandon,
   type BulkOperationRow,
   failBulkOperation,
   findAbandoned,
@@ -17,7 +18,7 @@ export interface BulkRunner {
   start(id: string): void;
   /** Works on what nobody works on. */
   adopt(): Promise<void>;
-  /** Resolves when the chunks under way have ended. */
+  /** Resolves when the chunks under way have ended, and others may go on with the rest. */
   stop(): Promise<void>;
 }
 
@@ -104,8 +105,10 @@ export function createBulkRunner(db: Database, log: Log): BulkRunner {
     },
     async stop() {
       stopping.abort();
+      const left = [...running.keys(), ...waiting];
       waiting.clear();
       await Promise.all(running.values());
+      await abandon(db, left, ABANDONED_SECONDS);
     },
   };
 }
@@ -129,7 +132,7 @@ function createChunks(pace: ChunkLimits) {
       reach: Math.max(1, Math.floor(pace.reach / divisor)),
       passOver,
     }),
-    went({ end, rows }: ChunkResult): number {
+    went({ end, done }: ChunkResult): number {
       failures = 0;
       if (end !== 'MORE') return WAIT_MS;
       if (passOver) {
@@ -137,7 +140,7 @@ function createChunks(pace: ChunkLimits) {
         passOver = false;
       }
       if (++wentWell % GROW_AFTER === 0) divisor = Math.max(1, divisor / 2);
-      return rows * pace.perRowMs;
+      return done * pace.perRowMs;
     },
     /** Errors: the same one, where trying again cannot help. */
     failed(error: unknown): number {

@@ -11,6 +11,7 @@ import { createBatcher } from '../store/batch.ts';
 import type { Database } from '../store/database.ts';
 import type { SecretBox } from '../store/secrets.ts';
 import { findSigningKeys, findTriggers, type SigningKeyRow, type TriggerRow } from '../store/triggers.ts';
+import { givingAway } from './mask-secrets.ts';
 import { keyPlace } from './signing-keys.ts';
 import { headerPlace } from './trigger-headers.ts';
 
@@ -29,7 +30,7 @@ export interface DeliveryTrigger {
   readonly headers: readonly Header[];
   /** The same for the attempt log: secret values masked. */
   readonly maskedHeaders: readonly Header[];
-  /** Values of the secret ones. */
+  /** What gives the values of the secret ones away. */
   readonly secretValues: readonly string[];
   /** Current first. */
   readonly keys: readonly LiveKey[];
@@ -108,7 +109,7 @@ function toDeliveryTrigger(
     cancelled: row.pendingPolicy === 'CANCEL',
     headers: headers.map(({ name, value }) => [name, value]),
     maskedHeaders: headers.map(({ name, value, secret }) => [name, secret ? MASKED : value]),
-    secretValues: headers.filter(({ secret }) => secret).map(({ value }) => value),
+    secretValues: headers.flatMap(({ secret, value }) => (secret ? givingAway(value) : [])),
     keys: keys.map(({ id, algorithm, secret, expiresAt }) => {
       const bytes = secrets.open(keyPlace(id), secret);
       const key = algorithm === 'ED25519' ? ed25519Key(bytes) : hmacKey(bytes);

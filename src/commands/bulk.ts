@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { EVENT_STATUSES } from '../domain/event.ts';
 import { type Command, type CommandCall, type ExitCode, NO_WORDS } from './command.ts';
 import { ApiError, CONNECTION_OPTIONS, type Connection, connect } from './connection.ts';
+import { findEvent } from './event.ts';
 import { change, look, show } from './operations.ts';
 import {
   choicesOf,
@@ -80,8 +81,9 @@ export const replayCommand: Command = {
     },
     ...CHOICE_OPTIONS,
   },
-  words: { usage: '[<event id> …]', least: 0, most: 100 },
+  words: { usage: '[<id> …]', least: 0, most: 100 },
   notes: [
+    'The ids are those of events, or of their invocations; 100 at most.',
     'Copies are new events, due now, with `webhook-id`s of their own. What no trigger takes now is skipped.',
     'At least one event or condition is needed.',
     WAIT_NOTE,
@@ -93,7 +95,7 @@ export const replayCommand: Command = {
     const receivedAt = sinceOf(options);
     const connection = await connect(call);
     const filter = given({
-      id: someOf(words),
+      id: someOf(await Promise.all(words.map(async (word) => (await findEvent(connection, word)).id))),
       project: textOf(options, 'project'),
       type: someOf(textsOf(options, 'type')),
       status,

@@ -10,7 +10,7 @@ import { ERROR, EVENT_STYLE, FAILURE, INVOCATION_STYLE, ORIGIN, PAUSE } from './
 
 /** What has to be asked of an Event for an `ExplainedEvent`. */
 export const EVENT_FIELDS = `id project type source dataText dataSize dataRemoved status receivedAt dueAt finishedAt origin
-  idempotencyKey invocations(first: 100) { nodes {
+  replayOf { id } idempotencyKey invocations(first: 100) { nodes {
     id triggerName status failureReason attemptCount maxAttempts nextAttemptAt finishedAt deliveryLatencyMs
     attempts(last: 100) { nodes {
       id number status cause errorCode errorMessage startedAt finishedAt durationMs
@@ -30,6 +30,7 @@ export interface ExplainedEvent {
   readonly dueAt: string;
   readonly finishedAt: string | null;
   readonly origin: EventOrigin;
+  readonly replayOf: { readonly id: string } | null;
   readonly idempotencyKey: string | null;
   readonly invocations: { readonly nodes: readonly ExplainedInvocation[] };
 }
@@ -82,12 +83,12 @@ const LATE_MS = 5000;
 
 export function explain(explanation: Explanation): string {
   const { event, rivals, nowMs } = explanation;
-  const { id, type, status, project, receivedAt, dueAt, origin, idempotencyKey } = event;
+  const { id, type, status, project, receivedAt, dueAt, origin, replayOf, idempotencyKey } = event;
   const isScheduled = Date.parse(dueAt) - Date.parse(receivedAt) > 1000;
   const key = idempotencyKey === null ? '' : ` with the idempotency key ${plain(idempotencyKey)}`;
   return [
     `${paint('bold', plain(type))}  ${paint(EVENT_STYLE[status], status)}  ${paint('dim', id)}`,
-    `  queued ${dayAndTime(receivedAt)} ${ORIGIN[origin]} in the project ${project}${key}`,
+    `  queued ${dayAndTime(receivedAt)} ${ORIGIN[origin]}${replayOf === null ? '' : ` of ${replayOf.id}`} in the project ${project}${key}`,
     ...(isScheduled ? [`  due ${dayAndTime(dueAt)} (${fromNow(dueAt, nowMs)})`] : []),
     `  data ${describeData(event)}`,
     ...event.invocations.nodes.flatMap((invocation) => ['', ...explainInvocation(invocation, explanation)]),
@@ -193,8 +194,14 @@ function verdict(event: ExplainedEvent, rivals: readonly Rival[]): string {
         .map(({ triggerName }) => plain(triggerName));
       return paint('red', `It was not delivered to ${failed.join(', ')}.`);
     }
-    case 'IN_PROGRESS':
-      return paint('cyan', 'It is on its way.');
+    case 'IN_PROGRESS': {
+      const goesOn = all.some(({ status }) =>
+        ['QUEUED', 'RUNNING', 'RETRYING', 'SCHEDULED'].includes(status),
+      );
+      return !goesOn && all.some(({ status }) => status === 'HELD')
+        ? paint('yellow', 'It is held, until what is paused is resumed.')
+        : paint('cyan', 'It is on its way.');
+    }
     case 'SCHEDULED':
       return paint('blue', 'It is not due yet.');
     case 'CANCELLED':

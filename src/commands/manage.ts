@@ -39,7 +39,12 @@ export const retryCommand: Command = {
     const event = await findEvent(connection, id);
     const asked = id === event.id ? await toRetry(connection, id) : [id];
     if (asked.length === 0) {
-      throw new ApiError(`Nothing of this event has failed or waits for an attempt: it is ${event.status}.`);
+      const held = event.invocations.nodes.filter(({ status }) => status === 'HELD');
+      throw new ApiError(
+        held.length === 0
+          ? `Nothing of this event has failed or waits for an attempt: it is ${event.status}.`
+          : `It is held: \`triggers resume ${held[0]?.triggerName}\` lets it go.`,
+      );
     }
     let refused = 0;
     for (const one of asked) {

@@ -17,6 +17,9 @@ const OPTIONS = {
 } as const;
 const WORDS: Command['words'] = { usage: `<name or id> ${DATA_WORD}`, least: 1, most: 2 };
 
+/** Characters shown of the answer. */
+const SHOWN_BODY = 2000;
+
 interface TestAttempt
   extends Pick<ExplainedAttempt, 'status' | 'errorCode' | 'errorMessage' | 'durationMs' | 'response'> {
   readonly request: { readonly url: string };
@@ -51,9 +54,13 @@ export const testTriggerCommand: Command = {
 export const previewDeliveryCommand: Command = {
   options: OPTIONS,
   words: WORDS,
-  notes: [DATA_NOTE, 'The signature is made with a key made up for it, not with one of the trigger.'],
+  notes: [
+    DATA_NOTE,
+    'The signature is made with a key made up for it, not with one of the trigger; secret headers read `***`.',
+  ],
   async run(call) {
-    const output = createOutput(call);
+    // A command line is for a shell, also in a pipe.
+    const output = createOutput({ ...call, isTerminal: true });
     const { connection, input } = await prepare(call);
     const shown = await mutate<{ readonly curl: string | null }>(
       connection,
@@ -85,6 +92,7 @@ function describe(attempt: TestAttempt): string {
     status === 'SUCCEEDED'
       ? `${paint('green', answer)}${took}`
       : `${paint('red', answer)}${took}: ${describeFailure(attempt)}`;
-  const body = response?.body ? [response.body.split('\n').map(plain).join('\n')] : [];
+  const text = response?.body?.slice(0, SHOWN_BODY) ?? '';
+  const body = text === '' ? [] : [text.split('\n').map(plain).join('\n')];
   return [`→ ${plain(request.url)}  ${outcome}`, ...body].join('\n');
 }

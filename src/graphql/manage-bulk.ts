@@ -4,6 +4,7 @@ import { MAX_ROWS_PER_MINUTE, SCOPE_OF_BULK } from '../domain/bulk-operation.ts'
 import { mayCaller } from '../domain/caller.ts';
 import { AppError, type Problem, problem, type Result } from '../domain/errors.ts';
 import type { BulkOperationRow, NewBulkOperation } from '../store/bulk-operations.ts';
+import { isUuid } from '../store/pages.ts';
 import { builder } from './builder.ts';
 import { BulkOperationRef, visibleOperation } from './bulk-operation.ts';
 import type { GraphqlContext } from './context.ts';
@@ -86,26 +87,36 @@ builder.mutationFields((t) => ({
     scope: SCOPE_OF_BULK.RETRY_INVOCATIONS,
     description: 'Retry every matching failed invocation, spread over time, in the background.',
     args: { input: t.arg({ type: RetryInvocationsInput, required: true, description: 'What to retry.' }) },
-    resolve: (_root, { input }, context) =>
-      begin(context, {
+    resolve: async (_root, { input }, context) => {
+      const { triggerId, eventId } = input.filter;
+      const problems = [
+        ...checkIds('triggerId', triggerId),
+        ...checkIds('eventId', eventId == null ? null : [eventId]),
+      ];
+      if (problems.length > 0) return { bulkOperation: null, problems };
+      return begin(context, {
         kind: 'RETRY_INVOCATIONS',
         filter: invocationFilter(context.caller, input.filter),
         projects: context.caller.projects,
         maxPerMinute: input.maxPerMinute ?? null,
-      }),
+      });
+    },
   }),
   cancelEvents: t.field({
     type: BulkOperationPayloadRef,
     scope: SCOPE_OF_BULK.CANCEL_EVENTS,
     description: 'Cancel every matching unfinished event, in the background.',
     args: { input: t.arg({ type: CancelEventsInput, required: true, description: 'What to cancel.' }) },
-    resolve: (_root, { input }, context) =>
-      begin(context, {
+    resolve: async (_root, { input }, context) => {
+      const problems = checkIds('id', input.filter.id);
+      if (problems.length > 0) return { bulkOperation: null, problems };
+      return begin(context, {
         kind: 'CANCEL_EVENTS',
         filter: eventFilter(context.caller, input.filter),
         projects: context.caller.projects,
         maxPerMinute: null,
-      }),
+      });
+    },
   }),
   replayEvents: t.field({
     type: BulkOperationPayloadRef,
@@ -116,7 +127,10 @@ unless they are named by \`id\`. Runs in the background.`,
     args: { input: t.arg({ type: ReplayEventsInput, required: true, description: 'What to replay.' }) },
     resolve: async (_root, { input }, context) => {
       const triggerIds = input.triggerIds ?? null;
-      const problems = await checkTargets(triggerIds, context);
+      const problems = [
+        ...checkIds('id', input.filter.id),
+        ...(await checkTargets(triggerIds, input.filter.type ?? null, context)),
+      ];
       if (problems.length > 0) return { bulkOperation: null, problems };
       return begin(context, {
         kind: 'REPLAY_EVENTS',
@@ -150,9 +164,25 @@ unless they are named by \`id\`. Runs in the background.`,
   }),
 }));
 
-/** What the caller may not see, it may not name either. */
+/** A list leaves out what is no id; where something is done, it must not go unnoticed. */
+function checkIds(condition: string, ids: readonly string[] | null | undefined): readonly Problem[] {
+  return (ids ?? []).flatMap((id, index) =>
+    isUuid(id)
+      ? []
+      : [
+          problem(
+            ['filter', condition, ...(condition === 'eventId' ? [] : [String(index)])],
+            'INVALID',
+            `expected a UUID, got ${JSON.stringify(id)}`,
+          ),
+        ],
+  );
+}
+
+/** What the caller may not see, it may not name either; and one of them must take one of the `types`, if they are given. */
 async function checkTargets(
   triggerIds: readonly string[] | null,
+  types: readonly string[] | null,
   context: GraphqlContext,
 ): Promise<readonly Problem[]> {
   if (triggerIds === null) return [];
@@ -163,11 +193,20 @@ async function checkTargets(
   const found = await Promise.all(
     triggerIds.map(async (id) => visible(await context.loaders.trigger(id), context)),
   );
-  return triggerIds.flatMap((id, index) =>
+  const problems = triggerIds.flatMap((id, index) =>
     found[index] === null
       ? [problem(['triggerIds', String(index)], 'NOT_FOUND', `no trigger ${JSON.stringify(id)}`)]
       : [],
   );
+  if (
+    problems.length > 0 ||
+    types === null ||
+    found.some((one) => one !== null && types.includes(one.type))
+  ) {
+    return problems;
+  }
+  const taken = [...new Set(found.map((one) => JSON.stringify(one?.type)))].join(', ');
+  return [problem('triggerIds', 'INVALID', `expected triggers for these types, these are for ${taken}`)];
 }
 
 async function begin(

@@ -116,7 +116,8 @@ async function replayAll(tx: Transaction, { ids, perRowMs, triggerIds }: Chunk):
   const [row] = await tx.execute<{ done: number; last: string | null }>(sql`
     with found as materialized (
       select
-          e.id, row_number() over (order by e.id) as place, e.data is not null and m.count > 0 as wanted,
+          e.id, row_number() over (order by e.id) as place, w.wanted,
+          row_number() over (partition by w.wanted order by e.id) as turn,
           ${before(sql`e.data_size`)} as characters, ${before(sql`m.count`)} as invocations
         from herald.events e
         cross join lateral (
@@ -124,10 +125,11 @@ async function replayAll(tx: Transaction, { ids, perRowMs, triggerIds }: Chunk):
             where m.project = e.project and m.type = e.type and m.deleted_at is null and m.status <> 'DISABLED'
               and (${only} = '' or m.id = any(nullif(${only}, '')::uuid[]))
         ) m
+        cross join lateral (select e.data is not null and m.count > 0 as wanted) w
         where e.id = any(${sql.param(idArray(ids))}::uuid[])
     ),
     taken as materialized (
-      select f.id, f.place, f.wanted from found f
+      select f.id, f.place, f.turn, f.wanted from found f
         where f.characters < ${MAX_CHARACTERS}::int and f.invocations < ${MAX_INVOCATIONS}::int
     ),
     copied as (
@@ -136,7 +138,7 @@ async function replayAll(tx: Transaction, { ids, perRowMs, triggerIds }: Chunk):
           select coalesce(json_agg(json_build_object(
               'type', e.type, 'data', e.data, 'project', e.project, 'source', e.source, 'origin', 'REPLAY',
               'replayOf', e.id, 'traceparent', e.traceparent, 'tracestate', e.tracestate,
-              'delay', (t.place - 1) * ${perRowMs / 1000}::float8
+              'delay', (t.turn - 1) * ${perRowMs / 1000}::float8
             ) order by t.place), '[]')
             from taken t
             join herald.events e on e.id = t.id

@@ -142,6 +142,15 @@ export async function findAbandoned(db: Executor, seconds: number): Promise<read
   return rows.map(({ id }) => id);
 }
 
+/** Lets others take operations up at once, as `findAbandoned` with the same `seconds` finds them. */
+export async function abandon(db: Database, ids: readonly string[], seconds: number): Promise<void> {
+  if (ids.length === 0) return;
+  await db
+    .update(bulkOperations)
+    .set({ nextAt: sql`least(${bulkOperations.nextAt}, now() - make_interval(secs => ${seconds}))` })
+    .where(and(inArray(bulkOperations.id, [...ids]), eq(bulkOperations.status, 'RUNNING')));
+}
+
 /** Ends an operation that cannot go on. */
 export async function failBulkOperation(db: Database, id: string, errorMessage: string): Promise<void> {
   await db

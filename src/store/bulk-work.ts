@@ -48,8 +48,8 @@ export type ChunkEnd = 'MORE' | 'DONE' | 'EARLY' | 'LOCKED' | 'NOT_OURS';
 
 export interface ChunkResult {
   readonly end: ChunkEnd;
-  /** How many of its rows need not be seen again. */
-  readonly rows: number;
+  /** To how many rows something was done. */
+  readonly done: number;
 }
 
 /** Does the next rows. */
@@ -62,9 +62,9 @@ export async function doChunk(db: Database, id: string, limits: ChunkLimits): Pr
       .for('update', { skipLocked: true });
     if (operation === undefined) {
       const isRunning = (await findBulkOperation(tx, id))?.status === 'RUNNING';
-      return { end: isRunning ? 'LOCKED' : 'NOT_OURS', rows: 0 };
+      return { end: isRunning ? 'LOCKED' : 'NOT_OURS', done: 0 };
     }
-    if (operation.isEarly) return { end: 'EARLY', rows: 0 };
+    if (operation.isEarly) return { end: 'EARLY', done: 0 };
     return workOn(tx, operation, limits);
   });
 }
@@ -109,14 +109,15 @@ async function workOn(
         : sql`greatest(
             ${bulkOperations.skipped} + ${seen - done},
             ${bulkOperations.matched} - ${bulkOperations.processed} - ${done})`,
-      nextAt: sql`now() + ${seen * perRowMs}::float8 * interval '1 millisecond'`,
+      // What was skipped costs the receivers nothing.
+      nextAt: sql`now() + ${done * perRowMs}::float8 * interval '1 millisecond'`,
       // What is left comes again.
       doneTo: doneTo ?? (left > 0 ? operation.doneTo : (reached ?? operation.doneTo)),
       ...(more ? {} : { status: 'COMPLETED' as const, finishedAt: sql`now()` }),
     })
     .where(eq(bulkOperations.id, operation.id));
   const end = moved ? (more ? 'MORE' : 'DONE') : 'LOCKED';
-  return { end, rows: seen };
+  return { end, done };
 }
 
 /** Those that matched when the operation began: what it or others make meanwhile is not among them. */

@@ -51,7 +51,9 @@ export function classifyHandshake(error: unknown): AttemptFailure {
     ? new AttemptFailure(code, `${message} (during the TLS handshake)`)
     : new AttemptFailure(
         'TLS',
-        /wrong version number|packet length too long/i.test(message) ? NO_TLS : message,
+        /wrong version number|packet length too long/i.test(message)
+          ? NO_TLS
+          : message.replace(NODES_ADVICE, OUR_ADVICE),
       );
 }
 
@@ -110,5 +112,8 @@ function messageOf(error: unknown): string {
     .toWellFormed();
 }
 
+/** What Node adds to some of its messages is about a Node of one's own. */
+const NODES_ADVICE = /; if the root CA is installed locally.*$/;
+const OUR_ADVICE = '; EGRESS_CA_FILE names further authorities';
 /** What OpenSSL calls a wrong version number is an answer in clear text. */
 const NO_TLS = 'the receiver does not speak TLS on this port; is it an http: URL?';

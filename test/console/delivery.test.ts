@@ -108,6 +108,7 @@ describe('the way of an event', () => {
     await page.getByRole('cell', { name: 'no trigger' }).first().waitFor();
     await page.getByRole('button', { name: 'Replay all' }).click();
     const dialog = page.getByRole('dialog', { name: 'Replay 3 events?' });
+    await dialog.getByLabel('For').selectOption({ label: 'Only late' });
     await dialog.getByRole('button', { name: 'Replay all' }).click();
     await seen(page, '3 events replayed.');
     await page.getByRole('cell', { name: '1 delivered' }).nth(2).waitFor();

@@ -125,6 +125,23 @@ describe('retryInvocations', () => {
   });
 });
 
+test('what a process leaves when it stops is taken up by the next one that looks', async () => {
+  const { type } = await makeEvents(3, 3);
+  const [one, other] = [createBulkRunner(door.db, () => {}), createBulkRunner(door.db, () => {})];
+  const filter = JSON.stringify({ eventType: [type] });
+  const [row] = await door.sql`
+    insert into herald.bulk_operations (id, kind, filter, max_per_minute)
+    values (herald.uuid_v7(), 'RETRY_INVOCATIONS', ${filter}, 60) returning id`;
+  const id = String(row?.id);
+  one.start(id);
+  await until(async () => (await calls.operation(id)).processed === 1, 'the first chunk');
+  await other.adopt();
+  await one.stop();
+  await other.adopt();
+  expect(await calls.completed(id)).toMatchObject({ status: 'COMPLETED', processed: 3, skipped: 0 });
+  await other.stop();
+});
+
 describe('cancelEvents', () => {
   test('cancels what is unfinished, and takes the jobs away', async () => {
     const { type, ids } = await makeEvents(9, 2);
@@ -203,6 +220,14 @@ describe('what is refused, and who sees what', () => {
         ['input', 'filter'],
         'REQUIRED',
       ],
+      ['retryInvocations', { filter: { eventId: 'x' } }, ['input', 'filter', 'eventId'], 'INVALID'],
+      [
+        'retryInvocations',
+        { filter: { triggerId: ['x'] } },
+        ['input', 'filter', 'triggerId', '0'],
+        'INVALID',
+      ],
+      ['cancelEvents', { filter: { id: ['x'] } }, ['input', 'filter', 'id', '0'], 'INVALID'],
       ['retryInvocations', { filter: { lastStatusCode: {} } }, ['input', 'filter'], 'REQUIRED'],
       ['cancelEvents', { filter: { type: ['a\u0000b'] } }, ['input', 'filter'], 'INVALID'],
     ] as const;

@@ -89,7 +89,7 @@ describe('replayEvents', () => {
     const { id } = await queueEvent(door, { type });
     await queueEvent(door, { type });
     const { bulkOperation } = await calls.begin('replayEvents', {
-      filter: { id: [id, 'nonsense'] },
+      filter: { id: [id] },
       triggerIds: [wanted.id],
     });
     expect(await calls.completed(bulkOperation.id)).toMatchObject({
@@ -177,7 +177,7 @@ describe('replayEvents', () => {
     do came.push(await doChunk(door.db, row?.id, { size: 100, reach: 3, perRowMs: 0 }));
     while ((await calls.operation(row?.id)).status === 'RUNNING');
     expect(came.length).toBeGreaterThanOrEqual(3);
-    expect(came.reduce((sum, { rows }) => sum + rows, 0)).toBe(2);
+    expect(came.reduce((sum, { done }) => sum + done, 0)).toBe(2);
     expect(await copiesOf(rare)).toHaveLength(2);
   });
 
@@ -222,6 +222,9 @@ describe('replayEvents', () => {
       [{ ...filterOf(type), triggerIds: [] }, ['input', 'triggerIds'], 'REQUIRED'],
       [{ ...filterOf(type), triggerIds: Array(101).fill(id) }, ['input', 'triggerIds'], 'TOO_LARGE'],
       [{ ...filterOf(type), triggerIds: [id, nobody] }, ['input', 'triggerIds', '1'], 'NOT_FOUND'],
+      [{ ...filterOf('other'), triggerIds: [id] }, ['input', 'triggerIds'], 'INVALID'],
+      [{ filter: { id: [id, 'nonsense'] } }, ['input', 'filter', 'id', '1'], 'INVALID'],
+      [{ filter: { id: [] } }, ['input', 'filter'], 'REQUIRED'],
       [{ ...filterOf(type), triggerIds: ['x'] }, ['input', 'triggerIds', '0'], 'NOT_FOUND'],
     ] as const;
     for (const [input, field, code] of refusals) {

@@ -13,6 +13,8 @@ export interface BulkOperation {
   readonly processed: number;
   readonly skipped: number;
   readonly createdAt: string;
+  readonly filter: { readonly type?: readonly string[]; readonly eventType?: readonly string[] };
+  readonly maxPerMinute: number | null;
 }
 
 export interface BulkPayload {
@@ -20,7 +22,7 @@ export interface BulkPayload {
   readonly userErrors: readonly UserError[];
 }
 
-const OPERATION = 'id kind status matched processed skipped createdAt';
+const OPERATION = 'id kind status matched processed skipped createdAt filter maxPerMinute';
 const PAYLOAD = `bulkOperation { ${OPERATION} } userErrors { field code message }`;
 
 export const RETRY_INVOCATIONS = document<
@@ -32,7 +34,7 @@ export const RETRY_INVOCATIONS = document<
 
 export const REPLAY_EVENTS = document<
   { replayEvents: BulkPayload },
-  { input: { filter: EventFilter } }
+  { input: { filter: EventFilter; triggerIds?: readonly string[]; maxPerMinute?: number } }
 >(`mutation ReplayEvents($input: ReplayEventsInput!) {
   replayEvents(input: $input) { ${PAYLOAD} }
 }`);

@@ -59,6 +59,8 @@ export interface EventDetail extends EventRow {
   readonly dataRemoved: boolean;
   readonly idempotencyKey: string | null;
   readonly traceparent: string | null;
+  /** The event that this one repeats. */
+  readonly replayOf: { readonly id: string } | null;
   readonly invocations: Pick<Connection<InvocationDetail>, 'nodes' | 'totalCount'>;
 }
 
@@ -69,7 +71,7 @@ const INVOCATION = `id triggerName status failureReason attemptCount maxAttempts
 
 export const EVENT = document<{ event: EventDetail | null }, { id: string }>(`query Event($id: ID!) {
   event(id: $id) {
-    ${EVENT_ROW} source dataText dataRemoved idempotencyKey traceparent
+    ${EVENT_ROW} source dataText dataRemoved idempotencyKey traceparent replayOf { id }
     invocations(first: 50, orderBy: {field: CREATED_AT, direction: ASC}) {
       nodes { ${INVOCATION} } totalCount { value capped }
     }

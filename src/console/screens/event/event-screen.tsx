@@ -129,7 +129,15 @@ function Facts({ event }: { readonly event: EventDetail }) {
           </>
         )}
         <dt>Came by</dt>
-        <dd>{ORIGINS[event.origin] ?? humane(event.origin)}</dd>
+        <dd>
+          {ORIGINS[event.origin] ?? humane(event.origin)}
+          {event.replayOf !== null && (
+            <>
+              {' of '}
+              <Link to={`/events/${event.replayOf.id}`}>another event</Link>
+            </>
+          )}
+        </dd>
         <dt>Project</dt>
         <dd>{event.project}</dd>
         <dt>Source</dt>

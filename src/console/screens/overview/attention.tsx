@@ -17,6 +17,8 @@ export function Attention() {
   const dead = useQuery(DEAD_LETTERS, {}, REFRESH_MS).data?.invocations;
   const troubled = (triggers ?? []).filter(isTroubled);
   const groups = groupsOf(dead?.nodes ?? []);
+  // Of the newest hundred: there may be more of each.
+  const isAll = (dead?.nodes.length ?? 0) >= (dead?.totalCount.value ?? 0);
   const fine = triggers !== undefined && dead !== undefined && troubled.length === 0 && groups.length === 0;
   return (
     <section class="panel flush" aria-label="Needs attention">
@@ -38,7 +40,7 @@ export function Attention() {
           <TroubledTrigger key={trigger.id} trigger={trigger} />
         ))}
         {groups.map((group) => (
-          <DeadGroup key={group.key} group={group} />
+          <DeadGroup key={group.key} group={group} isAll={isAll} />
         ))}
       </ul>
     </section>
@@ -92,7 +94,12 @@ function groupsOf(letters: readonly DeadLetter[]): readonly Group[] {
   );
 }
 
-function DeadGroup({ group: { first, number } }: { readonly group: Group }) {
+interface DeadGroupProps {
+  readonly group: Group;
+  readonly isAll: boolean;
+}
+
+function DeadGroup({ group: { first, number }, isAll }: DeadGroupProps) {
   const { triggerName, trigger, lastAttempt, failureReason, updatedAt, event, id } = first;
   const said = lastAttempt === null ? null : explain(lastAttempt);
   const search = new URLSearchParams({
@@ -105,7 +112,10 @@ function DeadGroup({ group: { first, number } }: { readonly group: Group }) {
     <li>
       <Link to={to}>
         <span class="row-lead short">
-          <b class="group-count text-bad">{count(number)}</b>
+          <b class="group-count text-bad">
+            {count(number)}
+            {!isAll && '+'}
+          </b>
         </span>
         <span class="grow two-lines">
           <span class="ellipsis">

@@ -32,7 +32,8 @@ interface LineProps {
 }
 
 function Line({ operation, onChanged }: LineProps) {
-  const { id, kind, matched, processed, skipped, createdAt } = operation;
+  const { id, kind, matched, processed, skipped, createdAt, filter, maxPerMinute } = operation;
+  const types = filter.type ?? filter.eventType ?? [];
   const seen = processed + skipped;
   const stop = async (): Promise<void> => {
     await doing(async () => {
@@ -46,9 +47,9 @@ function Line({ operation, onChanged }: LineProps) {
   return (
     <li>
       <span class="grow">
-        {DOING[kind]}{' '}
+        {DOING[kind]} {types.join(', ')}{' '}
         <span class="muted">
-          since <Ago at={createdAt} />
+          {maxPerMinute !== null && `${compact(maxPerMinute)} a minute, `}started <Ago at={createdAt} />
         </span>
       </span>
       {matched !== null && (
@@ -61,7 +62,12 @@ function Line({ operation, onChanged }: LineProps) {
         {matched !== null && ` of ${compact(matched)}`}
       </span>
       {may(kind === 'CANCEL_EVENTS' ? 'EVENTS_WRITE' : 'EVENTS_RETRY') && (
-        <button type="button" class="button small" onClick={stop}>
+        <button
+          type="button"
+          class="button small"
+          aria-label={`Stop ${DOING[kind].toLowerCase()} ${types.join(', ')}`}
+          onClick={stop}
+        >
           Stop
         </button>
       )}

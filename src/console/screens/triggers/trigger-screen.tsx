@@ -55,7 +55,7 @@ export function TriggerScreen({ id }: { readonly id: string }) {
           )}
         </div>
       </header>
-      <Trouble trigger={trigger} onResume={() => setTask({ kind: 'RESUME', trigger })} />
+      <Trouble trigger={trigger} onTask={setTask} />
       <div class="event-grid">
         <div class="stack">
           <Performance id={id} />
@@ -85,7 +85,12 @@ const TROUBLES: Readonly<Record<string, string>> = {
   MANUAL: 'Paused by hand. Deliveries are held, nothing is lost.',
 };
 
-function Trouble({ trigger, onResume }: { readonly trigger: Trigger; readonly onResume: () => void }) {
+interface TroubleProps {
+  readonly trigger: Trigger;
+  readonly onTask: (task: TriggerTask) => void;
+}
+
+function Trouble({ trigger, onTask }: TroubleProps) {
   if (trigger.status !== 'PAUSED') return null;
   return (
     <div class="callout warn">
@@ -96,8 +101,13 @@ function Trouble({ trigger, onResume }: { readonly trigger: Trigger; readonly on
           Since <Ago at={trigger.statusChangedAt} />.
         </span>
       </p>
+      {may('TRIGGERS_WRITE') && may('EVENTS_WRITE') && (
+        <button type="button" class="button small" onClick={() => onTask({ kind: 'TEST', trigger })}>
+          Test
+        </button>
+      )}
       {may('TRIGGERS_WRITE') && (
-        <button type="button" class="button small" onClick={onResume}>
+        <button type="button" class="button small" onClick={() => onTask({ kind: 'RESUME', trigger })}>
           Resume
         </button>
       )}
