@@ -27,9 +27,11 @@ export interface DeliveringParts {
 /** Connections of the pool: statements are shared by many deliveries, so a few are plenty on any machine. */
 const CONNECTIONS = 6;
 /** How often bulk operations are looked for that nobody works on, in ms. */
-const ADOPT_INTERVAL_MS = 15_000;
-/** How often triggers are looked for whose every attempt has failed for too long, in ms: one statement over a small table. */
+const ADOPT_INTERVAL_MS = 20_000;
+/** How often triggers are looked for whose every attempt has failed for too long, in ms, while attempts fail here. */
 const PAUSE_FAILING_INTERVAL_MS = 15_000;
+/** So many looks after the latest failure: by the last one it has been counted. */
+const LOOKS = 2;
 
 /** What goes on in the background gets this long to end, in ms: another process goes on with it. */
 const CHORE_CLOSE_MS = 2000;
@@ -42,7 +44,11 @@ export async function startDelivering(parts: DeliveringParts): Promise<void> {
   const { concurrency, retentionDays, shutdownSeconds } = config;
   // When it is closed nothing is in flight any more, unless the worker was given up on: that ends with the process.
   const sender = await openSender(config, opened, concurrency);
-  const deliver = createDeliver({ db, secrets, sender, log, concurrency });
+  let looksLeft = 0;
+  const onFailure = () => {
+    looksLeft = LOOKS;
+  };
+  const deliver = createDeliver({ db, secrets, sender, log, concurrency, onFailure });
   const bulk = createBulkRunner(db, log);
   const adopting = every(ADOPT_INTERVAL_MS, log, () => bulk.adopt());
   const stopBulk = () => Promise.all([adopting.stop(), bulk.stop()]);
@@ -51,7 +57,9 @@ export async function startDelivering(parts: DeliveringParts): Promise<void> {
     close: () => within(CHORE_CLOSE_MS, stopBulk(), 'still busy; another process goes on with it'),
   });
   const failing = { db, moves: createMoves(db), log, afterHours: config.pauseFailingAfterHours };
-  const pausing = every(PAUSE_FAILING_INTERVAL_MS, log, () => pauseFailing(failing));
+  const pausing = every(PAUSE_FAILING_INTERVAL_MS, log, async () => {
+    if (looksLeft-- > 0) await pauseFailing(failing);
+  });
   opened.push({ what: 'pausing', close: () => within(CHORE_CLOSE_MS, pausing.stop(), 'still busy') });
   const worker = await startWorker({ address, db, announcements, deliver, log, concurrency, retentionDays });
   const late = `still busy after ${shutdownSeconds} s; its jobs are taken over`;

@@ -31,6 +31,8 @@ export interface DeliverDeps {
   readonly log: Log;
   /** Most attempts in flight at once. */
   readonly concurrency: number;
+  /** Called when an attempt has failed, and that is recorded. */
+  readonly onFailure?: () => void;
 }
 
 /** A job of the queue, about one invocation. */
@@ -57,7 +59,8 @@ const GATHER_MS = 4;
 /** Attempts that end sooner are recorded once, when they have ended; slower ones are shown while they last. */
 const SHOW_AFTER_MS = 400;
 
-export function createDeliver({ db, secrets, sender, log, concurrency }: DeliverDeps): Deliver {
+export function createDeliver(deps: DeliverDeps): Deliver {
+  const { db, secrets, sender, log, concurrency, onFailure = () => {} } = deps;
   const triggers = createTriggerCache(db, secrets);
   const limits = { maxSize: MAX_BATCH, concurrency: 2, gatherMs: GATHER_MS, maxWaiting: 100_000 };
   const loads = createBatcher({ flush: (ids: readonly string[]) => loadDeliveries(db, ids), ...limits });
@@ -177,6 +180,7 @@ export function createDeliver({ db, secrets, sender, log, concurrency }: Deliver
       attempt: { ...sent, outcome },
     });
     logAttempt(log, delivery, trigger, outcome, decision, settled);
+    if (outcome.errorCode !== null) onFailure();
     if (outcome.errorCode === 'GONE') {
       // It wants nothing any more.
       await pauseAsHerald(db, triggerId, { reason: 'RECEIVER_GONE' });
