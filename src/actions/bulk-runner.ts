@@ -61,6 +61,7 @@ export function createBulkRunner(db: Database, log: Log): BulkRunner {
     const chunks = createChunks(pace);
     for (;;) {
       signal.throwIfAborted();
+      const startedAt = performance.now();
       const came = await doChunk(db, id, chunks.next()).then(
         (result) => ({ result, waitMs: chunks.went(result) }),
         (error: unknown) => ({ result: null, waitMs: chunks.failed(error), error }),
@@ -70,7 +71,8 @@ export function createBulkRunner(db: Database, log: Log): BulkRunner {
         const fields = { operation: id, failures: chunks.failures, error: describeError(came.error) };
         log('warn', 'a bulk operation does not get on', fields);
       }
-      await rest(came.waitMs);
+      // Others get as much of the database, where it looks through much and finds little.
+      await rest(Math.max(came.waitMs, performance.now() - startedAt));
     }
   }
 
@@ -132,9 +134,9 @@ function createChunks(pace: ChunkLimits) {
       reach: Math.max(1, Math.floor(pace.reach / divisor)),
       passOver,
     }),
-    went({ end, done }: ChunkResult): number {
+    went({ end, done, earlyMs }: ChunkResult): number {
       failures = 0;
-      if (end !== 'MORE') return WAIT_MS;
+      if (end !== 'MORE') return earlyMs ?? WAIT_MS;
       if (passOver) {
         searching = false;
         passOver = false;

@@ -50,13 +50,18 @@ export interface ChunkResult {
   readonly end: ChunkEnd;
   /** To how many rows something was done. */
   readonly done: number;
+  /** By how many milliseconds it is EARLY. */
+  readonly earlyMs?: number;
 }
 
 /** Does the next rows. */
 export async function doChunk(db: Database, id: string, limits: ChunkLimits): Promise<ChunkResult> {
   return inTransaction(db, async (tx) => {
     const [operation] = await tx
-      .select({ ...getTableColumns(bulkOperations), isEarly: sql<boolean>`${bulkOperations.nextAt} > now()` })
+      .select({
+        ...getTableColumns(bulkOperations),
+        earlyMs: sql<number>`extract(epoch from ${bulkOperations.nextAt} - now())::float8 * 1000`,
+      })
       .from(bulkOperations)
       .where(and(eq(bulkOperations.id, id), eq(bulkOperations.status, 'RUNNING')))
       .for('update', { skipLocked: true });
@@ -64,7 +69,7 @@ export async function doChunk(db: Database, id: string, limits: ChunkLimits): Pr
       const isRunning = (await findBulkOperation(tx, id))?.status === 'RUNNING';
       return { end: isRunning ? 'LOCKED' : 'NOT_OURS', done: 0 };
     }
-    if (operation.isEarly) return { end: 'EARLY', done: 0 };
+    if (operation.earlyMs > 0) return { end: 'EARLY', done: 0, earlyMs: operation.earlyMs };
     return workOn(tx, operation, limits);
   });
 }
