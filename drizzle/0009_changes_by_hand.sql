@@ -12,6 +12,7 @@ CREATE TABLE "herald"."bulk_operations" (
 	"created_at" timestamptz(3) DEFAULT now() NOT NULL,
 	"next_at" timestamptz(3) DEFAULT now() NOT NULL,
 	"finished_at" timestamptz(3),
+	"abandoned" boolean DEFAULT false NOT NULL,
 	"error_message" text,
 	CONSTRAINT "bulk_operations_kind_is_known" CHECK ("herald"."bulk_operations"."kind" in ('RETRY_INVOCATIONS', 'CANCEL_EVENTS', 'REPLAY_EVENTS')),
 	CONSTRAINT "bulk_operations_status_is_known" CHECK ("herald"."bulk_operations"."status" in ('RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED')),
@@ -37,7 +38,7 @@ ALTER TABLE "herald"."triggers" DROP CONSTRAINT "triggers_status_reason_is_known
 ALTER TABLE "herald"."triggers" ADD CONSTRAINT "triggers_status_reason_is_known" CHECK ("herald"."triggers"."status_reason" in ('MANUAL', 'RECEIVER_GONE', 'CONSECUTIVE_FAILURES')) NOT VALID;--> statement-breakpoint
 
 -- As before, but where a transaction has set herald.only_triggers, an array of ids, no other trigger fires for what it
--- queues: replays for some triggers come through the one door too.
+-- queues: replays for some triggers come through the one door too. And a key that is not to be had in time is told apart.
 create or replace function herald.queue_events(batch json)
 returns table (
   "position" integer,
@@ -80,7 +81,12 @@ begin
 
   perform herald.check_new_events(asked);
   if exists (select from unnest(asked) e where e.idempotency_key is not null) then
-    perform herald.take_idempotency_keys(asked);
+    begin
+      perform herald.take_idempotency_keys(asked);
+    exception when lock_not_available then
+      -- A code of its own: a table that is not to be had is another matter.
+      raise exception using errcode = 'HK001', message = 'herald: a transaction with the same idempotency_key is still open';
+    end;
   end if;
 
   -- Everything about an event stays in its row: joining it back by id costs 200 µs an event in a batch of 200,

@@ -3,25 +3,33 @@ import type { Header, Outcome } from '../domain/attempt.ts';
 import { MASKED } from '../domain/trigger.ts';
 
 /**
- * What may give the value of a secret header away: itself, the credentials behind an authentication scheme (RFC 9110
- * section 11.4), of Basic the password too, and each of them as base64 and in a URL.
+ * What gives the values of secret headers away: themselves, the credentials behind an authentication scheme (RFC 9110
+ * section 11.4), of Basic the pair and the password too; each of them also in JSON, in a URL and as base64.
  */
-export function givingAway(value: string): readonly string[] {
-  const [, scheme = '', credentials] = /^([\w-]+) +(\S.*)$/.exec(value) ?? [];
-  const plain = [value, ...(credentials === undefined ? [] : [credentials])];
-  if (scheme.toLowerCase() === 'basic' && credentials !== undefined) {
-    const pair = Buffer.from(credentials, 'base64').toString('latin1');
-    plain.push(pair, pair.slice(pair.indexOf(':') + 1));
-  }
-  const all = plain.flatMap((text) => [
-    text,
-    Buffer.from(text, 'latin1').toString('base64').replace(/=+$/, ''),
-    encodeURIComponent(text),
-  ]);
+export function givingAway(values: readonly string[]): readonly string[] {
+  const all = values.flatMap(plainForms).flatMap((text) => {
+    const base64 = Buffer.from(text).toString('base64').replace(/=+$/, '');
+    const inUrl = encodeURIComponent(text.toWellFormed());
+    const inJson = [text, base64].map((one) => JSON.stringify(one).slice(1, -1));
+    return [
+      ...[text, base64, base64.replaceAll('+', '-').replaceAll('/', '_')],
+      ...[inUrl, inUrl.replace(/%[\dA-F]{2}/g, (code) => code.toLowerCase())],
+      // PHP escapes slashes.
+      ...[...inJson, ...inJson.map((one) => one.replaceAll('/', '\\/'))],
+    ];
+  });
   // The longest first, or a part would be replaced and the rest left.
   return [...new Set(all)]
     .filter((text) => text.length >= MIN_MASKED_LENGTH)
     .sort((a, b) => b.length - a.length);
+}
+
+function plainForms(value: string): readonly string[] {
+  const [, scheme = '', credentials] = /^([\w-]+) +(\S.*)$/.exec(value) ?? [];
+  if (credentials === undefined) return [value];
+  if (scheme.toLowerCase() !== 'basic') return [value, credentials];
+  const pair = Buffer.from(credentials, 'base64').toString();
+  return [value, credentials, pair, pair.slice(pair.indexOf(':') + 1)];
 }
 
 /** Shorter values are found by chance, and guessed anyway. */
@@ -39,8 +47,10 @@ function maskedText(text: string, secrets: readonly string[]): string {
   return secrets.reduce((masked, secret) => masked.replaceAll(secret, MASKED), text);
 }
 
-/** Through latin1, which keeps every byte as it is; secrets are ASCII. */
+/** Through latin1, which keeps every byte as it is. */
 function maskedBody(body: Buffer, secrets: readonly string[]): Buffer {
-  if (!secrets.some((secret) => body.includes(secret))) return body;
-  return Buffer.from(maskedText(body.toString('latin1'), secrets), 'latin1');
+  const found = secrets.filter((secret) => body.includes(secret));
+  if (found.length === 0) return body;
+  const bytes = found.map((secret) => Buffer.from(secret).toString('latin1'));
+  return Buffer.from(maskedText(body.toString('latin1'), bytes), 'latin1');
 }

@@ -109,7 +109,7 @@ function toDeliveryTrigger(
     cancelled: row.pendingPolicy === 'CANCEL',
     headers: headers.map(({ name, value }) => [name, value]),
     maskedHeaders: headers.map(({ name, value, secret }) => [name, secret ? MASKED : value]),
-    secretValues: headers.flatMap(({ secret, value }) => (secret ? givingAway(value) : [])),
+    secretValues: givingAway(headers.filter(({ secret }) => secret).map(({ value }) => value)),
     keys: keys.map(({ id, algorithm, secret, expiresAt }) => {
       const bytes = secrets.open(keyPlace(id), secret);
       const key = algorithm === 'ED25519' ? ed25519Key(bytes) : hmacKey(bytes);

@@ -67,8 +67,8 @@ export interface Tester {
 export const MAX_TESTS = 20;
 export const MAX_TESTS_OF_CALLER = 5;
 /** Tests of a trigger within so many seconds: its own limits do not count. */
-export const MAX_TESTS_OF_TRIGGER = 10;
-const PACE_SECONDS = 10;
+export const MAX_TESTS_OF_TRIGGER = 15;
+const PACE_SECONDS = 60;
 /** Longest that a test waits, in ms: less than the minute after which proxies hang up. */
 export const MAX_TEST_MS = 50_000;
 /** What is sent where nobody says what. */

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { EVENT_STATUSES } from '../domain/event.ts';
 import { type Command, type CommandCall, type ExitCode, NO_WORDS } from './command.ts';
 import { ApiError, CONNECTION_OPTIONS, type Connection, connect } from './connection.ts';
-import { findEvent } from './event.ts';
+import { findEventId } from './event.ts';
 import { change, look, show } from './operations.ts';
 import {
   choicesOf,
@@ -95,7 +95,7 @@ export const replayCommand: Command = {
     const receivedAt = sinceOf(options);
     const connection = await connect(call);
     const filter = given({
-      id: someOf(await Promise.all(words.map(async (word) => (await findEvent(connection, word)).id))),
+      id: someOf(await Promise.all(words.map((word) => findEventId(connection, word)))),
       project: textOf(options, 'project'),
       type: someOf(textsOf(options, 'type')),
       status,

@@ -11,7 +11,7 @@ export const CONNECTION_OPTIONS = {
   url: {
     type: 'string',
     value: '<url>',
-    meaning: 'where Herald is [HERALD_URL, or PORT on this machine, 4000]',
+    meaning: 'where Herald is [HERALD_URL, http://127.0.0.1:4000]',
   },
   token: {
     type: 'string',
@@ -53,16 +53,13 @@ export class ApiError extends StartupError {
   }
 }
 
-const DEFAULT_PORT = '4000';
-const DEFAULT_URL = `http://127.0.0.1:${DEFAULT_PORT}`;
+const DEFAULT_URL = 'http://127.0.0.1:4000';
 /** Longer than any answer of Herald's may take: 10 s, and 50 s more where it tests a trigger. */
 const ANSWER_TIMEOUT_MS = 75_000;
 
 /** Looks up where and with which token; nothing is sent yet. Errors: UsageError. */
 export async function connect({ options, env, stopSignal }: CommandCall): Promise<Connection> {
-  const url = readUrl(
-    textOf(options, 'url') ?? (env.HERALD_URL || `http://127.0.0.1:${env.PORT || DEFAULT_PORT}`),
-  );
+  const url = readUrl(textOf(options, 'url') ?? (env.HERALD_URL || DEFAULT_URL));
   const token = await findToken(options, env, new URL(url).hostname);
   const signal = stopSignal();
   const headers = token === null ? {} : { authorization: `Bearer ${token.value}` };

@@ -28,10 +28,19 @@ export const eventCommand: Command = {
   },
 };
 
+/** Id of the event, or of the invocation's event. Errors: ApiError where there is none. */
+export async function findEventId(connection: Connection, id: string): Promise<string> {
+  checkId(id);
+  const answer = await connection.ask<{
+    event: { id: string } | null;
+    invocation: { event: { id: string } } | null;
+  }>('query ($id: ID!) { event(id: $id) { id } invocation(id: $id) { event { id } } }', { id });
+  return found(answer.event ?? answer.invocation?.event, id).id;
+}
+
 /** The event, or the invocation's event. Errors: ApiError where there is none. */
 export async function findEvent(connection: Connection, id: string): Promise<ExplainedEvent> {
-  if (!UUID.test(id))
-    throw new ApiError(`${JSON.stringify(id)} is no id: those are UUIDs; \`events\` lists them.`);
+  checkId(id);
   const answer = await connection.ask<{
     event: ExplainedEvent | null;
     invocation: { event: ExplainedEvent } | null;
@@ -40,13 +49,20 @@ export async function findEvent(connection: Connection, id: string): Promise<Exp
     fragment Explained on Event { ${EVENT_FIELDS} }`,
     { id },
   );
-  const event = answer.event ?? answer.invocation?.event;
-  if (event == null) {
-    throw new ApiError(
-      `Herald knows no event or invocation ${id}. Finished events are kept for some time only (RETENTION_DAYS), and a token sees its own projects alone.`,
-    );
+  return found(answer.event ?? answer.invocation?.event, id);
+}
+
+function checkId(id: string): void {
+  if (!UUID.test(id)) {
+    throw new ApiError(`${JSON.stringify(id)} is no id: those are UUIDs; \`events\` lists them.`);
   }
-  return event;
+}
+
+function found<Event>(event: Event | null | undefined, id: string): Event {
+  if (event != null) return event;
+  throw new ApiError(
+    `Herald knows no event or invocation ${id}. Finished events are kept for some time only (RETENTION_DAYS), and a token sees its own projects alone.`,
+  );
 }
 
 /** Of an event that nothing matched: the triggers that it may have been meant for. */

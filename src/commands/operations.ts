@@ -3,7 +3,7 @@ import type { BulkOperationKind, BulkOperationStatus } from '../domain/bulk-oper
 import { type Command, NO_WORDS } from './command.ts';
 import { ApiError, CONNECTION_OPTIONS, type Connection, connect, mutate } from './connection.ts';
 import { LIMIT_OPTION, limitOf } from './options.ts';
-import { columns, createOutput, OUTPUT_OPTIONS, type Output, paint, type Style } from './output.ts';
+import { columns, createOutput, OUTPUT_OPTIONS, type Output, paint, plain, type Style } from './output.ts';
 import { pages } from './pages.ts';
 import { dayAndTime } from './time.ts';
 
@@ -15,9 +15,11 @@ export interface BulkOperation {
   readonly processed: number;
   readonly skipped: number;
   readonly createdAt: string;
+  readonly errorMessage: string | null;
 }
 
-const OPERATION = 'id kind status matched processed skipped filter maxPerMinute createdAt finishedAt';
+const OPERATION =
+  'id kind status matched processed skipped filter maxPerMinute errorMessage createdAt finishedAt';
 
 const COMMON_OPTIONS = { ...CONNECTION_OPTIONS, ...OUTPUT_OPTIONS };
 
@@ -92,8 +94,9 @@ const STYLE: Readonly<Record<BulkOperationStatus, Style>> = {
 };
 
 function describe(operation: BulkOperation): string {
-  const { id, kind, status } = operation;
-  return `${paint('bold', kind)}  ${paint(STYLE[status], status)}  ${progress(operation)}  ${paint('dim', id)}`;
+  const { id, kind, status, errorMessage } = operation;
+  const why = errorMessage === null ? '' : `\n  ${plain(errorMessage)}`;
+  return `${paint('bold', kind)}  ${paint(STYLE[status], status)}  ${progress(operation)}  ${paint('dim', id)}${why}`;
 }
 
 function progress({ matched, processed, skipped }: BulkOperation): string {

@@ -87,7 +87,9 @@ async function prepare(
 function describe(attempt: TestAttempt): string {
   const { status, durationMs, response, request } = attempt;
   const took = durationMs === null ? '' : ` after ${duration(durationMs)}`;
-  const answer = response === null ? 'no answer' : String(response.statusCode);
+  // Without EVENTS_READ the response is left out.
+  const nothing = status === 'SUCCEEDED' ? 'taken (what it answered needs EVENTS_READ)' : 'no answer';
+  const answer = response === null ? nothing : String(response.statusCode);
   const outcome =
     status === 'SUCCEEDED'
       ? `${paint('green', answer)}${took}`

@@ -21,7 +21,7 @@ export function curlOf({ url, headers, body }: CurlRequest): string {
     ...headers.filter(({ name }) => !OWN.has(name)).map(headerOption),
     // What it would add.
     ...(headers.some(({ name }) => name === 'accept') ? [] : ["-H 'accept:'"]),
-    ...(body === null ? [] : isLong ? ['--data-binary @-'] : [`--data-raw ${quote(body)}`]),
+    ...(body === null ? ['-X POST'] : isLong ? ['--data-binary @-'] : [`--data-raw ${quote(body)}`]),
   ];
   const command = lines.join(' \\\n  ');
   // A shell's own printf is not held to the length of arguments.

@@ -42,7 +42,7 @@ BulkOperationRef.implement({
     matched: t.expose('matched', {
       type: 'SafeInt',
       nullable: true,
-      description: 'Rows that matched when it started; null until counted.',
+      description: 'Rows that matched when it started; null until counted, and where that takes too long.',
     }),
     processed: t.expose('processed', { type: 'SafeInt', description: 'Rows done.' }),
     skipped: t.expose('skipped', {
@@ -70,7 +70,7 @@ replay, because no trigger takes them now, their data were removed, or they woul
     }),
     errorMessage: t.exposeString('errorMessage', {
       nullable: true,
-      description: 'Why it FAILED, for operators; null otherwise.',
+      description: 'Why it FAILED, or why a row was refused, the latest one; for operators.',
     }),
   }),
 });

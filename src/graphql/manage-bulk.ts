@@ -5,6 +5,7 @@ import { mayCaller } from '../domain/caller.ts';
 import { AppError, type Problem, problem, type Result } from '../domain/errors.ts';
 import type { BulkOperationRow, NewBulkOperation } from '../store/bulk-operations.ts';
 import { isUuid } from '../store/pages.ts';
+import type { TriggerRow } from '../store/triggers.ts';
 import { builder } from './builder.ts';
 import { BulkOperationRef, visibleOperation } from './bulk-operation.ts';
 import type { GraphqlContext } from './context.ts';
@@ -129,7 +130,7 @@ unless they are named by \`id\`. Runs in the background.`,
       const triggerIds = input.triggerIds ?? null;
       const problems = [
         ...checkIds('id', input.filter.id),
-        ...(await checkTargets(triggerIds, input.filter.type ?? null, context)),
+        ...(await checkTargets(triggerIds, input.filter, context)),
       ];
       if (problems.length > 0) return { bulkOperation: null, problems };
       return begin(context, {
@@ -179,10 +180,15 @@ function checkIds(condition: string, ids: readonly string[] | null | undefined):
   );
 }
 
-/** What the caller may not see, it may not name either; and one of them must take one of the `types`, if they are given. */
+interface Wanted {
+  readonly type?: readonly string[] | null | undefined;
+  readonly project?: string | null | undefined;
+}
+
+/** What the caller may not see, it may not name either; and one of them must be able to take what is asked for. */
 async function checkTargets(
   triggerIds: readonly string[] | null,
-  types: readonly string[] | null,
+  { type: types, project }: Wanted,
   context: GraphqlContext,
 ): Promise<readonly Problem[]> {
   if (triggerIds === null) return [];
@@ -198,15 +204,13 @@ async function checkTargets(
       ? [problem(['triggerIds', String(index)], 'NOT_FOUND', `no trigger ${JSON.stringify(id)}`)]
       : [],
   );
-  if (
-    problems.length > 0 ||
-    types === null ||
-    found.some((one) => one !== null && types.includes(one.type))
-  ) {
-    return problems;
-  }
-  const taken = [...new Set(found.map((one) => JSON.stringify(one?.type)))].join(', ');
-  return [problem('triggerIds', 'INVALID', `expected triggers for these types, these are for ${taken}`)];
+  const triggers = found.filter((one) => one !== null);
+  const fits = (one: TriggerRow) =>
+    (types == null || types.includes(one.type)) && (project == null || project === one.project);
+  if (problems.length > 0 || triggers.some(fits)) return problems;
+  const taken = new Set(triggers.map((one) => `${JSON.stringify(one.type)} of ${one.project}`));
+  const message = `expected triggers for what is asked for, these take ${[...taken].join(', ')}`;
+  return [problem('triggerIds', 'INVALID', message)];
 }
 
 async function begin(

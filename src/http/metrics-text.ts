@@ -24,37 +24,46 @@ export async function describe(version: string, snapshot: MetricsSnapshot): Prom
   };
   const { projects, triggers, statuses, queue, workers } = snapshot;
 
-  gauge('herald_build_info', 'Version of the process that answers.', [[{ version }, 1]]);
+  gauge(...buildInfo(version));
+  gauge(...databaseUp(1));
   counter(
     'herald_events_total',
     'Events accepted.',
     projects.map(({ project, events }) => [{ project }, events]),
   );
-  const each: readonly (readonly [Labels, Totals])[] =
-    triggers === null
-      ? projects.map((totals) => [{ project: totals.project }, totals])
-      : triggers.map((totals) => [{ project: totals.project, trigger: totals.name }, totals]);
-  counter(
-    'herald_attempts_total',
-    'Attempts that ended: HTTP calls to receivers.',
-    each.flatMap(([labels, { attempts, attemptsFailed }]) => [
-      [{ ...labels, outcome: 'succeeded' }, attempts - attemptsFailed],
-      [{ ...labels, outcome: 'failed' }, attemptsFailed],
-    ]),
+  const totals = (prefix: string, each: readonly (readonly [Labels, Totals])[]): void => {
+    counter(
+      `${prefix}_attempts_total`,
+      'Attempts that ended: HTTP calls to receivers.',
+      each.flatMap(([labels, { attempts, attemptsFailed }]) => [
+        [{ ...labels, outcome: 'succeeded' }, attempts - attemptsFailed],
+        [{ ...labels, outcome: 'failed' }, attemptsFailed],
+      ]),
+    );
+    counter(
+      `${prefix}_retries_total`,
+      'Attempts after the first one of an invocation.',
+      each.map(([labels, { retries }]) => [labels, retries]),
+    );
+    counter(
+      `${prefix}_invocations_total`,
+      'Invocations that were delivered, or given up; one that is retried by hand may count again.',
+      each.flatMap(([labels, { succeeded, failed }]) => [
+        [{ ...labels, outcome: 'succeeded' }, succeeded],
+        [{ ...labels, outcome: 'failed' }, failed],
+      ]),
+    );
+  };
+  totals(
+    'herald',
+    projects.map((project) => [{ project: project.project }, project]),
   );
-  counter(
-    'herald_retries_total',
-    'Attempts after the first one of an invocation.',
-    each.map(([labels, { retries }]) => [labels, retries]),
-  );
-  counter(
-    'herald_invocations_total',
-    'Invocations that were delivered, or given up; one that is retried by hand may count again.',
-    each.flatMap(([labels, { succeeded, failed }]) => [
-      [{ ...labels, outcome: 'succeeded' }, succeeded],
-      [{ ...labels, outcome: 'failed' }, failed],
-    ]),
-  );
+  if (triggers !== null) {
+    totals(
+      'herald_trigger',
+      triggers.map((trigger) => [{ project: trigger.project, trigger: trigger.name }, trigger]),
+    );
+  }
   histogram(registry, {
     name: 'herald_attempt_duration_seconds',
     help: 'How long attempts took. Samples lie within 10 % of their bucket, the sum within 5 %.',
@@ -62,7 +71,7 @@ export async function describe(version: string, snapshot: MetricsSnapshot): Prom
   });
   histogram(registry, {
     name: 'herald_delivery_latency_seconds',
-    help: 'From when an event was due to when it was delivered, retries included; as exact.',
+    help: 'From when an event was due to when it was delivered, retries included. Samples lie within 10 % of their bucket, the sum within 5 %.',
     series: projects.map(({ project, latencies }) => [{ project }, latencies]),
   });
   gauge(
@@ -82,7 +91,7 @@ export async function describe(version: string, snapshot: MetricsSnapshot): Prom
   ]);
   if (triggers !== null) {
     gauge(
-      'herald_trigger_invocations',
+      'herald_trigger_queue_invocations',
       'The same of each trigger, seconds old; pending: ready or scheduled.',
       triggers.flatMap(({ project, name: trigger, pending, running, retrying, held, deadLetters }) =>
         Object.entries({ pending, running, retrying, held, failed: deadLetters }).map(
@@ -112,6 +121,29 @@ export async function describe(version: string, snapshot: MetricsSnapshot): Prom
   );
   return registry.metrics();
 }
+
+/** Where nothing can be read. */
+export async function describeAway(version: string): Promise<string> {
+  const registry = new Registry();
+  for (const [name, help, series] of [buildInfo(version), databaseUp(0)]) {
+    const metric = new Gauge({ name, help, labelNames: labelsOf(series), registers: [registry] });
+    for (const [labels, value] of series) metric.set(labels, value);
+  }
+  return registry.metrics();
+}
+
+type Described = readonly [name: string, help: string, series: Series];
+
+const buildInfo = (version: string): Described => [
+  'herald_build_info',
+  'Version of the process that answers.',
+  [[{ version }, 1]],
+];
+const databaseUp = (value: 0 | 1): Described => [
+  'herald_database_up',
+  'Whether the database answered; without it only the process is described.',
+  [[{}, value]],
+];
 
 function labelsOf(series: Series): string[] {
   return Object.keys(series[0]?.[0] ?? {});

@@ -129,9 +129,9 @@ export function createBatcher<Item, Answer>(options: BatchOptions<Item, Answer>)
   };
 }
 
-/** SQLSTATE classes 22 (data), 23 (constraints), 54 (limits), and a lock not had in time: not the server's fault. */
+/** SQLSTATE classes 22 (data), 23 (constraints), 54 (limits), and a key that is in use: not the server's fault. */
 function isOneItemsFault(error: unknown): boolean {
-  return /^(?:22|23|54|55P03)/.test(sqlState(error) ?? '');
+  return /^(?:22|23|54|HK001)/.test(sqlState(error) ?? '');
 }
 
 /** For a flush that answers nothing: each item is its own answer. */

@@ -69,7 +69,7 @@ async function retryFailed(tx: Transaction, { ids, perRowMs }: Chunk): Promise<C
             for update of i
         ) f`,
   );
-  return { done, left: 0, moved: done > 0 };
+  return { done, left: 0, moved: true };
 }
 
 async function lockParents(tx: Transaction, table: SQL, ids: SQL): Promise<void> {

@@ -128,7 +128,7 @@ export async function lockRunning(tx: Transaction, projects: readonly string[] |
   return row?.count ?? 0;
 }
 
-/** Operations whose next rows could have been done `seconds` ago: whoever worked on them is gone. */
+/** Operations that were let go of, or whose next rows could have been done `seconds` ago: whoever worked on them is gone. */
 export async function findAbandoned(db: Executor, seconds: number): Promise<readonly string[]> {
   const rows = await db
     .select({ id: bulkOperations.id })
@@ -136,18 +136,18 @@ export async function findAbandoned(db: Executor, seconds: number): Promise<read
     .where(
       and(
         eq(bulkOperations.status, 'RUNNING'),
-        sql`${bulkOperations.nextAt} < now() - make_interval(secs => ${seconds})`,
+        sql`(${bulkOperations.abandoned} or ${bulkOperations.nextAt} < now() - make_interval(secs => ${seconds}))`,
       ),
     );
   return rows.map(({ id }) => id);
 }
 
-/** Lets others take operations up at once, as `findAbandoned` with the same `seconds` finds them. */
-export async function abandon(db: Database, ids: readonly string[], seconds: number): Promise<void> {
+/** Lets others take operations up. */
+export async function abandon(db: Database, ids: readonly string[]): Promise<void> {
   if (ids.length === 0) return;
   await db
     .update(bulkOperations)
-    .set({ nextAt: sql`least(${bulkOperations.nextAt}, now() - make_interval(secs => ${seconds}))` })
+    .set({ abandoned: true })
     .where(and(inArray(bulkOperations.id, [...ids]), eq(bulkOperations.status, 'RUNNING')));
 }
 

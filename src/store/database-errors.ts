@@ -85,6 +85,11 @@ export function translateDatabaseError(error: unknown): unknown {
   return error;
 }
 
+/** Whether a statement took too long. */
+export function isTimeout(error: unknown): boolean {
+  return sqlState(error) === '57014';
+}
+
 /** Whether what was given is at fault (SQLSTATE classes 22 and 23): the same fails again. */
 export function isOfData(error: unknown): boolean {
   return /^2[23]/.test(sqlState(error) ?? '');

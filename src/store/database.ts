@@ -223,6 +223,11 @@ export function inTransaction<T>(db: Database, work: (tx: Transaction) => Promis
   return repeatingConflicts(() => db.transaction((tx) => work(tx as Transaction)));
 }
 
+/** Runs `work` so that the transaction goes on where it fails. */
+export function withinSavepoint<T>(tx: Transaction, work: (tx: Transaction) => Promise<T>): Promise<T> {
+  return tx.transaction((inner) => work(inner as Transaction));
+}
+
 /** From now on the transaction fails where it would wait longer, in ms, for somebody's lock. Errors, then: 55P03. */
 export async function limitWaitForLocks(tx: Transaction, ms: number): Promise<void> {
   await tx.execute(sql`select set_config('lock_timeout', ${String(ms)}, true)`);

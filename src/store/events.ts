@@ -92,7 +92,7 @@ export async function queueKeyedEvents(
 
 /** Whether queueing failed as a transaction that stays open is using the same idempotency key. */
 export function isKeyInUse(error: unknown): boolean {
-  return sqlState(error) === '55P03';
+  return sqlState(error) === 'HK001';
 }
 
 /** Events by id, in any order; missing ones are absent. */

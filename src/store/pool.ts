@@ -7,11 +7,11 @@ import {
   type PoolConnection,
 } from './pool-connection.ts';
 import { createStatement, type Statements } from './pool-statement.ts';
-import { runTransaction } from './pool-transaction.ts';
+import { runTransaction, type TransactionStatements } from './pool-transaction.ts';
 
 export interface Pool extends Statements {
   /** Runs `work` in a transaction, which commits when it resolves. Never runs a statement of it on another connection. */
-  begin<T>(work: (transaction: Statements) => Promise<T>): Promise<T>;
+  begin<T>(work: (transaction: TransactionStatements) => Promise<T>): Promise<T>;
   /** Lets what is under way end, for `timeout` seconds at most (by default as long as it takes), and closes. */
   end(options?: { readonly timeout?: number }): Promise<void>;
   /** How types are read and written; drizzle sets its own. */

@@ -143,6 +143,8 @@ async function pruneTriggers(db: Database, days: number): Promise<number> {
       select t.id from herald.triggers t
         where t.deleted_at < now() - make_interval(days => ${days})
           and not exists (select from herald.invocations i where i.trigger_id = t.id)
+          -- What became of the last ones is counted first.
+          and not exists (select from herald.tallies l where l.trigger_id = t.id)
         order by t.id
         limit ${BATCH}
         for update skip locked

@@ -124,7 +124,7 @@ export const triggers = herald.table(
     version: integer().notNull().default(1),
     createdAt: timestamptz('created_at').notNull().default(sql`now()`),
     updatedAt: timestamptz('updated_at').notNull().default(sql`now()`),
-    /** A deleted trigger's row stays: its invocations may still be delivered (PendingPolicy FINISH). */
+    /** A deleted trigger's row stays until its last invocation has gone: it may still be delivered (PendingPolicy FINISH). */
     deletedAt: timestamptz('deleted_at'),
     /** What becomes of a deleted trigger's unfinished invocations; null while it stands. */
     pendingPolicy: text('pending_policy', { enum: PENDING_POLICIES }),
@@ -471,7 +471,9 @@ export const bulkOperations = herald.table(
     /** From when on the next rows may be done. */
     nextAt: timestamptz('next_at').notNull().default(sql`now()`),
     finishedAt: timestamptz('finished_at'),
-    /** Why it FAILED. */
+    /** Whether who worked on it has let go of it. */
+    abandoned: boolean().notNull().default(false),
+    /** Why it FAILED, or why a row was refused. */
     errorMessage: text('error_message'),
   },
   (table) => [

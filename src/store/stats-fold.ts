@@ -4,7 +4,7 @@
  * there are a few hundred for each trigger and project, whatever the number of deliveries.
  */
 import { sql } from 'drizzle-orm';
-import { addHistograms, formatHistogram, parseHistogram } from '../domain/histogram.ts';
+import { addHistograms, formatHistogram, NO_SAMPLES, parseHistogram } from '../domain/histogram.ts';
 import { EVER, GRAINS, NOTHING, type Numbers, SPANS, spanOf, sumOf } from '../domain/stats.ts';
 import { arrayOf } from './arrays.ts';
 import { type Database, inTransaction, type Transaction } from './database.ts';
@@ -136,11 +136,13 @@ interface Span {
 function sumUp(tallies: readonly Tally[], events: readonly EventTally[]): readonly Span[] {
   const spans = new Map<string, Omit<Span, 'numbers'> & { readonly parts: Numbers[] }>();
   const add = (scope: string, at: number, numbers: Numbers): void => {
-    for (const grain of [...GRAINS, EVER]) {
+    for (const grain of scope === EVERYTHING ? GRAINS : [...GRAINS, EVER]) {
       const start = spanOf(at, grain);
       const key = `${grain} ${start} ${scope}`;
       const span = spans.get(key) ?? { scope, grain, start, parts: [] };
-      span.parts.push(numbers);
+      span.parts.push(
+        grain === EVER && scope.startsWith(triggerScope('')) ? withoutSamples(numbers) : numbers,
+      );
       spans.set(key, span);
     }
   };
@@ -157,6 +159,13 @@ function sumUp(tallies: readonly Tally[], events: readonly EventTally[]): readon
   }
   return Array.from(spans.values(), ({ parts, ...span }) => ({ ...span, numbers: sumOf(parts) }));
 }
+
+/** Since ever, durations are kept of projects only (metrics.ts): they widen for as long as there are any. */
+const withoutSamples = (numbers: Numbers): Numbers => ({
+  ...numbers,
+  durations: NO_SAMPLES,
+  latencies: NO_SAMPLES,
+});
 
 async function writeStats(tx: Transaction, spans: readonly Span[]): Promise<void> {
   const keys = sql`unnest(

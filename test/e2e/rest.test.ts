@@ -242,6 +242,15 @@ describe('Idempotency-Key', () => {
     });
   });
 
+  test('a table that somebody holds is no key in use', async () => {
+    await using other = openSql(app.database);
+    await other.begin(async (open) => {
+      await open`lock table herald.events in access exclusive mode`;
+      const held = await post('/queue', { type: 'x' }, { 'idempotency-key': 'fresh' });
+      expect([held.status, held.body.code]).toEqual([503, 'UNAVAILABLE']);
+    });
+  });
+
   test('50 at once: one event', async () => {
     const type = newType();
     const answers = await Promise.all(

@@ -125,7 +125,38 @@ describe('retryInvocations', () => {
   });
 });
 
-test('what a process leaves when it stops is taken up by the next one that looks', async () => {
+test('a few slow ones keep nobody from the others', async () => {
+  const slow = await makeEvents(30, 30);
+  const runner = createBulkRunner(door.db, () => {});
+  const filter = JSON.stringify({ eventType: [slow.type] });
+  const rows = await door.sql`
+    insert into herald.bulk_operations (id, kind, filter, max_per_minute)
+    select herald.uuid_v7(), 'RETRY_INVOCATIONS', ${filter}, 1 from generate_series(1, 10) returning id`;
+  for (const { id } of rows) runner.start(id as string);
+  const quick = await makeEvents(2, 0);
+  const [row] = await door.sql`
+    insert into herald.bulk_operations (id, kind, filter)
+    values (herald.uuid_v7(), 'CANCEL_EVENTS', ${JSON.stringify({ type: [quick.type] })}) returning id`;
+  runner.start(String(row?.id));
+  expect(await calls.completed(String(row?.id))).toMatchObject({ status: 'COMPLETED', processed: 2 });
+  await runner.stop();
+  await door.sql`update herald.bulk_operations set status = 'CANCELLED', finished_at = now() where status = 'RUNNING'`;
+});
+
+test('those whose trigger is paused are passed by in one go', async () => {
+  const { type, trigger } = await makeEvents(12, 12);
+  await ask(door, 'mutation ($id: ID!) { pauseTrigger(input: {id: $id}) { userErrors { code } } }', {
+    id: trigger.id,
+  });
+  const [row] = await door.sql`
+    insert into herald.bulk_operations (id, kind, filter)
+    values (herald.uuid_v7(), 'RETRY_INVOCATIONS', ${JSON.stringify({ eventType: [type] })}) returning id`;
+  const limits = { size: 10, reach: 20_000, perRowMs: 0 };
+  expect(await doChunk(door.db, String(row?.id), limits)).toMatchObject({ end: 'MORE', done: 0 });
+  expect(await doChunk(door.db, String(row?.id), limits)).toMatchObject({ end: 'DONE', done: 0 });
+});
+
+test('what a process leaves when it stops is taken up by the next one that looks, at its own pace', async () => {
   const { type } = await makeEvents(3, 3);
   const [one, other] = [createBulkRunner(door.db, () => {}), createBulkRunner(door.db, () => {})];
   const filter = JSON.stringify({ eventType: [type] });
@@ -135,10 +166,12 @@ test('what a process leaves when it stops is taken up by the next one that looks
   const id = String(row?.id);
   one.start(id);
   await until(async () => (await calls.operation(id)).processed === 1, 'the first chunk');
-  await other.adopt();
+  const before = performance.now();
   await one.stop();
   await other.adopt();
   expect(await calls.completed(id)).toMatchObject({ status: 'COMPLETED', processed: 3, skipped: 0 });
+  // Two more at one a second.
+  expect(performance.now() - before).toBeGreaterThan(900);
   await other.stop();
 });
 

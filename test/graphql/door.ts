@@ -133,7 +133,7 @@ export async function openDoor(options: DoorOptions = {}): Promise<Door> {
       };
       Object.assign(db.$client, {
         unsafe: noting(unsafe),
-        begin: ((run) => begin((tx) => run({ unsafe: noting(tx.unsafe) }))) satisfies typeof begin,
+        begin: ((run) => begin((tx) => run({ ...tx, unsafe: noting(tx.unsafe) }))) satisfies typeof begin,
       });
       await work();
       Object.assign(db.$client, { unsafe, begin });

@@ -163,6 +163,24 @@ test('a transaction that fails leaves nothing behind, even if it does not say so
   expect(await notes()).toEqual(['kept']);
 });
 
+test('what fails within a savepoint is undone alone, at any depth, and the transaction goes on', async () => {
+  await db.transaction(async (tx) => {
+    await note(tx, 'before');
+    const outer = tx.transaction(async (inner) => {
+      await note(inner, 'undone');
+      await inner.transaction((innermost) => note(innermost, 'undone too'));
+      await inner.execute(sql`select 1 / 0`);
+    });
+    await expect(outer).rejects.toMatchObject({ cause: { code: '22012' } });
+    await tx.transaction((inner) => note(inner, 'inside'));
+    // Caught inside, it still is no success.
+    const hidden = tx.transaction((inner) => inner.execute(sql`select 1 / 0`).catch(() => {}));
+    await expect(hidden).rejects.toThrow();
+    await note(tx, 'z after');
+  });
+  expect(await notes()).toEqual(['before', 'inside', 'z after']);
+});
+
 test('more transactions than connections wait for each other, and statements beside them are answered', async () => {
   const transactions = Array.from({ length: CONNECTIONS * 4 }, (_, n) =>
     db.transaction(async (tx) => {

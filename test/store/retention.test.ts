@@ -5,6 +5,7 @@ import { HERALD } from '../../src/domain/caller.ts';
 import { inTransaction } from '../../src/store/database.ts';
 import { lockInvocation } from '../../src/store/manual-changes.ts';
 import { prune } from '../../src/store/retention.ts';
+import { foldTallies } from '../../src/store/stats-fold.ts';
 import { type OpenedStore, openStore } from '../support/database.ts';
 
 let store: OpenedStore;
@@ -98,6 +99,22 @@ test('bulk operations that ended are kept for a month, others for ever', async (
   expect(rows.map(({ status }) => status)).toEqual(['COMPLETED', 'RUNNING']);
 });
 
+test('what goes with the last invocation of a deleted trigger is counted before the trigger goes', async () => {
+  await makeOld(45);
+  await sql`update herald.triggers set deleted_at = now() - interval '31 days' where name = 'old-45'`;
+  await foldTallies(db);
+  await prune(db, 30);
+  expect(await sql`select from herald.triggers where name = 'old-45'`).toHaveLength(1);
+  await foldTallies(db);
+  await prune(db, 30);
+  expect(await sql`select from herald.triggers where name = 'old-45'`).toHaveLength(0);
+  await foldTallies(db);
+  const [row] = await sql`
+    select count(*)::int as count from herald.trigger_counts c
+      where not exists (select from herald.triggers t where t.id = c.trigger_id)`;
+  expect(row?.count).toBe(0);
+});
+
 test('a trigger that was deleted goes when its last invocation has gone, keys and numbers with it; others stay', async () => {
   const rows = () =>
     sql`
@@ -126,6 +143,8 @@ test('a trigger that was deleted goes when its last invocation has gone, keys an
     { name: 'c-used', ...all },
   ]);
   const [left] = await sql`
-    select (select count(*)::int from herald.signing_keys) as keys, (select count(*)::int from herald.stats) as spans`;
-  expect(left).toEqual({ keys: 3, spans: 3 });
+    select (select count(*)::int from herald.signing_keys) as keys, (
+        select count(*)::int from herald.stats s
+          where s.scope like 'trigger/%' and not exists (select from herald.triggers t where s.scope = 'trigger/' || t.id)) as spans`;
+  expect(left).toEqual({ keys: 3, spans: 0 });
 });

@@ -15,6 +15,7 @@ export interface BulkOperation {
   readonly createdAt: string;
   readonly filter: { readonly type?: readonly string[]; readonly eventType?: readonly string[] };
   readonly maxPerMinute: number | null;
+  readonly errorMessage: string | null;
 }
 
 export interface BulkPayload {
@@ -22,7 +23,7 @@ export interface BulkPayload {
   readonly userErrors: readonly UserError[];
 }
 
-const OPERATION = 'id kind status matched processed skipped createdAt filter maxPerMinute';
+const OPERATION = 'id kind status matched processed skipped createdAt filter maxPerMinute errorMessage';
 const PAYLOAD = `bulkOperation { ${OPERATION} } userErrors { field code message }`;
 
 export const RETRY_INVOCATIONS = document<

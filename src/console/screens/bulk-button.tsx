@@ -69,7 +69,9 @@ async function finish(id: string, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted();
     const operation = await look(id);
     if (operation === 'LATER' || operation?.status === 'RUNNING') continue;
-    if (operation === null || operation.status === 'FAILED') throw new Failure('FAILED', STOPPED);
+    if (operation === null || operation.status === 'FAILED') {
+      throw new Failure('FAILED', `${STOPPED} ${operation?.errorMessage ?? ''}`.trim());
+    }
     return outcomeOf(operation);
   }
 }
@@ -84,4 +86,4 @@ async function look(id: string): Promise<BulkOperation | null | 'LATER'> {
   }
 }
 
-const STOPPED = 'It was stopped by an error; what was done stays done, and it may be asked for again.';
+const STOPPED = 'It was stopped by an error; what was done stays done.';
