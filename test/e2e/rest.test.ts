@@ -247,7 +247,7 @@ describe('Idempotency-Key', () => {
     await other.begin(async (open) => {
       await open`lock table herald.events in access exclusive mode`;
       const held = await post('/queue', { type: 'x' }, { 'idempotency-key': 'fresh' });
-      expect([held.status, held.body.code]).toEqual([503, 'UNAVAILABLE']);
+      expect(held).toMatchObject({ status: 503, body: { code: 'UNAVAILABLE' } });
     });
   });
 
