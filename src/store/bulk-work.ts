@@ -20,10 +20,10 @@ const COUNT_TIMEOUT = '1500ms';
 
 /** Counts what matches. Errors: 57014 where there is too much to count. */
 export async function countMatched(db: Database, operation: BulkOperationRow): Promise<void> {
-  const { table, condition, upTo } = rowsOf(operation);
+  const { table, among, condition, upTo } = rowsOf(operation);
   const matched = await inTransaction(db, async (tx) => {
     await tx.execute(sql`select set_config('statement_timeout', ${COUNT_TIMEOUT}, true)`);
-    return tx.$count(table, and(condition, gt(table.id, operation.doneTo), lte(table.id, upTo)));
+    return tx.$count(table, and(among, condition, gt(table.id, operation.doneTo), lte(table.id, upTo)));
   });
   const all = matched + operation.processed + operation.skipped;
   await db
