@@ -7,17 +7,18 @@ import { DeliveryChart } from '../../charts/delivery-chart.tsx';
 import { useLive, useQuery, useThrottled } from '../../state/hooks.ts';
 import { go, Link } from '../../state/route.tsx';
 import { may } from '../../state/session.ts';
-import { Copy, Id } from '../../ui/copy.tsx';
+import { Id } from '../../ui/copy.tsx';
 import { Icon } from '../../ui/icon.tsx';
 import { Menu } from '../../ui/menu.tsx';
 import { Empty, Loading, Problem } from '../../ui/parts.tsx';
 import { Status } from '../../ui/status.tsx';
 import { Ago } from '../../ui/time.tsx';
-import { humane, plural, span } from '../../ui/words.ts';
+import { humane, plural } from '../../ui/words.ts';
 import { inShort } from '../explain.ts';
 import { Figures } from '../overview/figures.tsx';
 import { WindowChoice } from '../overview/window-choice.tsx';
 import { menuOf, TriggerDialogs, type TriggerTask } from './trigger-dialogs.tsx';
+import { TriggerFacts } from './trigger-facts.tsx';
 
 export function TriggerScreen({ id }: { readonly id: string }) {
   const { data, failure, reload } = useQuery(TRIGGER_BY_ID, { id }, 5000);
@@ -62,7 +63,7 @@ export function TriggerScreen({ id }: { readonly id: string }) {
           <Latest id={id} />
         </div>
         <aside class="stack" aria-label="Settings of this trigger">
-          <Facts trigger={trigger} />
+          <TriggerFacts trigger={trigger} />
         </aside>
       </div>
       {task !== null && (
@@ -169,87 +170,6 @@ function Latest({ id }: { readonly id: string }) {
           </li>
         ))}
       </ul>
-    </section>
-  );
-}
-
-function Facts({ trigger }: { readonly trigger: Trigger }) {
-  const { retrySchedule, maxConcurrency, maxPerMinute } = trigger;
-  return (
-    <section class="panel">
-      <h2>Settings</h2>
-      <dl class="facts">
-        <dt>Type</dt>
-        <dd>
-          <Link to={`/events?type=${encodeURIComponent(trigger.type)}`}>{trigger.type}</Link>
-        </dd>
-        <dt>URL</dt>
-        <dd class="id">
-          <code>{trigger.url}</code>
-          <Copy text={trigger.url} what="URL" />
-        </dd>
-        <dt>Retries</dt>
-        <dd>
-          {trigger.retries}
-          <span class="muted">
-            {retrySchedule === null
-              ? ', waiting longer each time'
-              : `, after ${retrySchedule.map(span).join(', ')}`}
-          </span>
-        </dd>
-        <dt>Timeout</dt>
-        <dd>{trigger.timeout} ms</dd>
-        <dt>Limits</dt>
-        <dd>
-          {[
-            maxConcurrency !== null && `${maxConcurrency} in flight`,
-            maxPerMinute !== null && `${maxPerMinute} per minute`,
-          ]
-            .filter(Boolean)
-            .join(', ') || 'None of its own'}
-        </dd>
-        <dt>Format</dt>
-        <dd>
-          {humane(trigger.contentMode)}, CloudEvents {trigger.specVersion === 'V1_0' ? '1.0' : '1.0-rc1'}
-        </dd>
-        <dt>Headers</dt>
-        <dd>
-          {trigger.headers.length === 0 && 'None'}
-          {trigger.headers.map(({ name, value }) => (
-            <code key={name} class="block">
-              {name}: {value}
-            </code>
-          ))}
-        </dd>
-        <dt>Signing</dt>
-        <dd>
-          {trigger.signingKeys.map((key) => (
-            <span key={key.id} class="block">
-              {key.algorithm === 'ED25519' ? 'Ed25519' : 'HMAC-SHA256'}
-              <span class="muted">
-                {key.expiresAt === null ? ' since ' : ', ends '}
-                <Ago at={key.expiresAt ?? key.createdAt} />
-              </span>
-              {key.publicKey !== null && <Id id={key.publicKey} what="public key" />}
-            </span>
-          ))}
-        </dd>
-        <dt>Project</dt>
-        <dd>{trigger.project}</dd>
-        <dt>Changed</dt>
-        <dd>
-          <Ago at={trigger.updatedAt} />
-          <span class="muted"> (version {trigger.version})</span>
-        </dd>
-        {trigger.description !== null && (
-          <>
-            <dt>Id</dt>
-            <dd>
-              <Id id={trigger.id} what="trigger id" />
-            </dd>
-          </>
-        )}
-      </dl>
     </section>
   );
 }
