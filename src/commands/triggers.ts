@@ -8,7 +8,7 @@ import { pages } from './pages.ts';
 import { PAUSE_MARK, TRIGGER_STYLE } from './words.ts';
 
 /** What has to be asked of a Trigger for a `ListedTrigger`. */
-export const TRIGGER_FIELDS = `id project name type url description status statusReason retries timeout retrySchedule
+export const TRIGGER_FIELDS = `id project name type url description status statusReason failingSince retries timeout retrySchedule
   contentMode specVersion headers { name value } maxConcurrency maxPerMinute version createdAt updatedAt`;
 
 export interface ListedTrigger {

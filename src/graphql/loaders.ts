@@ -14,6 +14,7 @@ import {
   readClock,
   readProgress,
 } from '../store/events.ts';
+import { readFailingSince } from '../store/failing-triggers.ts';
 import {
   countInvocationsOf,
   findInvocations,
@@ -43,6 +44,7 @@ export interface Loaders {
   invocation(id: string): Promise<InvocationRow | null>;
   progress(eventId: string): Promise<Progress>;
   signingKeys(triggerId: string): Promise<readonly SigningKeyRow[]>;
+  failingSince(triggerId: string): Promise<Date | null>;
   lastAttempt(invocationId: string): Promise<AttemptRow | null>;
   attempt(invocationId: string, number: number): Promise<AttemptRow | null>;
   statsOf(triggerId: string, window: StatsWindow): Promise<DeliveryStats>;
@@ -83,6 +85,9 @@ export function createLoaders(db: Database, budget: Budget): Loaders {
       const keys = Map.groupBy(await findSigningKeys(db, ids), ({ triggerId }) => triggerId);
       return ids.map((id): readonly SigningKeyRow[] => keys.get(id) ?? []);
     }),
+  );
+  const failingSince = once(() =>
+    batched<Date | null>(CHUNK_ROWS, budget, (ids) => readFailingSince(db, ids)),
   );
   const attempt = once(() =>
     batched<AttemptRow | null>(CHUNK_ROWS, budget, async (keys) => {
@@ -134,6 +139,7 @@ export function createLoaders(db: Database, budget: Budget): Loaders {
     invocation: async (id) => (isUuid(id) ? invocation().load(id) : null),
     progress: (id) => progress().load(id),
     signingKeys: (id) => signingKeys().load(id),
+    failingSince: (id) => failingSince().load(id),
     attempt: (id, number) => attempt().load(`${id}/${number}`),
     statsOf: (id, window) => stats(window).load(id),
     lastAttempt: async (id) => {

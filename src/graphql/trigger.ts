@@ -70,6 +70,13 @@ e^n seconds after the n-th attempt, n at most 10 (2.7 s, 7.4 s, 20 s, 55 s … 6
       type: 'DateTime',
       description: 'When `status` last changed.',
     }),
+    failingSince: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: `Since when every attempt has failed, some seconds late; null where the latest one did not, or none was made since
+\`status\` last changed. After PAUSE_FAILING_AFTER_HOURS the trigger is paused.`,
+      resolve: ({ id }, _args, { loaders }) => loaders.failingSince(id),
+    }),
     contentMode: t.expose('contentMode', {
       type: CONTENT_MODE,
       description: 'How the CloudEvent is put on the wire.',

@@ -3,6 +3,7 @@
  * when each trigger's failures began; so deliveries pay nothing for it, and it lags by the seconds between two folds.
  */
 import { sql } from 'drizzle-orm';
+import { idArray } from './arrays.ts';
 import type { Executor, Transaction } from './database.ts';
 
 /**
@@ -67,6 +68,24 @@ export async function findFailing(
           select from herald.tallies l where l.trigger_id = t.id and l.attempts > l.attempts_failed)
       order by t.id
       limit ${MAX_FOUND}`);
+}
+
+/**
+ * Since when every attempt of each trigger has failed, in the order of `ids`; null where the latest one that is counted
+ * did not.
+ */
+export async function readFailingSince(
+  db: Executor,
+  ids: readonly string[],
+): Promise<readonly (Date | null)[]> {
+  const rows = await db.execute<{ id: string; since: string }>(sql`
+    select t.id, greatest(c.failing_since, t.status_changed_at) as since
+      from herald.trigger_counts c
+      join herald.triggers t on t.id = c.trigger_id
+      where t.id = any(${sql.param(idArray(ids))}::uuid[])
+        and c.failed_at > t.status_changed_at and c.failing_since is not null`);
+  const byId = new Map(rows.map(({ id, since }) => [id, new Date(since)]));
+  return ids.map((id) => byId.get(id) ?? null);
 }
 
 /** Failing begins anew with the next failure. The fold waits for the end of `tx`, so this comes last in it. */

@@ -6,12 +6,13 @@ import { ok, startReceiver, status } from '../support/receiver.ts';
 import { until } from '../support/until.ts';
 
 const TRIGGER = `query ($id: ID!) { trigger(id: $id) {
-  status statusReason invocations(orderBy: { field: CREATED_AT, direction: ASC }) { nodes { status attemptCount } }
+  status statusReason failingSince invocations(orderBy: { field: CREATED_AT, direction: ASC }) { nodes { status attemptCount } }
 } }`;
 
 interface Shown {
   readonly status: string;
   readonly statusReason: string | null;
+  readonly failingSince: string | null;
   readonly invocations: { readonly nodes: readonly { readonly status: string }[] };
 }
 
@@ -36,6 +37,7 @@ test('it is paused, what is queued meanwhile is held, and all is delivered once 
   const known = () =>
     sql`select from herald.trigger_counts where trigger_id = ${lost.id} and failing_since is not null`;
   await until(async () => (await known()).length > 0, 'the failure to be counted');
+  expect(Date.parse((await show(lost)).failingSince ?? '')).toBeGreaterThan(Date.now() - 60_000);
   // Both were made days ago; and what failed first did so then.
   await sql`update herald.triggers set status_changed_at = now() - interval '9 days'`;
   await sql`update herald.trigger_counts set failing_since = now() - interval '49 hours' where trigger_id = ${lost.id}`;
@@ -60,4 +62,5 @@ test('it is paused, what is queued meanwhile is held, and all is delivered once 
   );
   expect(resumeTrigger).toEqual({ trigger: { status: 'ACTIVE', statusReason: null }, releasedCount: 2 });
   await until(async () => (await states()).join() === 'SUCCEEDED,SUCCEEDED', 'both to be delivered');
+  expect((await show(lost)).failingSince).toBeNull();
 }, 90_000);

@@ -22,6 +22,7 @@ export interface Trigger {
   readonly status: TriggerStatus;
   readonly statusReason: string | null;
   readonly statusChangedAt: string;
+  readonly failingSince: string | null;
   readonly contentMode: string;
   readonly specVersion: string;
   readonly headers: readonly HttpHeader[];
@@ -56,7 +57,7 @@ export interface LastFailure {
 }
 
 const TRIGGER = `
-  id project name description type url retries timeout retrySchedule status statusReason statusChangedAt
+  id project name description type url retries timeout retrySchedule status statusReason statusChangedAt failingSince
   contentMode specVersion headers { name value } maxConcurrency maxPerMinute
   signingKeys { id algorithm publicKey createdAt expiresAt } version createdAt updatedAt`;
 

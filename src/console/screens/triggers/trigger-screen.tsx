@@ -4,6 +4,7 @@ import { INVOCATION_UPDATED, INVOCATIONS } from '../../api/invocation.ts';
 import { type StatsWindow, TRIGGER_STATS } from '../../api/stats.ts';
 import { TRIGGER_BY_ID, type Trigger } from '../../api/trigger.ts';
 import { DeliveryChart } from '../../charts/delivery-chart.tsx';
+import { now } from '../../state/clock.ts';
 import { useLive, useQuery, useThrottled } from '../../state/hooks.ts';
 import { go, Link } from '../../state/route.tsx';
 import { may } from '../../state/session.ts';
@@ -86,12 +87,27 @@ const TROUBLES: Readonly<Record<string, string>> = {
   MANUAL: 'Paused by hand. Deliveries are held, nothing is lost.',
 };
 
+/** Shorter, and it may be passing. */
+const WORTH_SAYING_MS = 600_000;
+
 interface TroubleProps {
   readonly trigger: Trigger;
   readonly onTask: (task: TriggerTask) => void;
 }
 
 function Trouble({ trigger, onTask }: TroubleProps) {
+  const failingMs = trigger.failingSince === null ? 0 : now.value - Date.parse(trigger.failingSince);
+  if (trigger.status === 'ACTIVE' && trigger.failingSince !== null && failingMs > WORTH_SAYING_MS) {
+    return (
+      <div class="callout warn">
+        <Icon name="alert" />
+        <p>
+          Every attempt has failed; the first one <Ago at={trigger.failingSince} />. If it goes on for days,
+          the trigger is paused.
+        </p>
+      </div>
+    );
+  }
   if (trigger.status !== 'PAUSED') return null;
   return (
     <div class="callout warn">
