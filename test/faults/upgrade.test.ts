@@ -60,7 +60,7 @@ test('F08: the next release takes over, member by member', async () => {
     const [row] = await transaction`select herald.queue_event(${TYPE}, ${JSON.stringify('mine')}) as id`;
     clients.note('mine', String(row?.id));
     const waits = () => first.process.output().includes('an upgrade of the database waits');
-    await until(waits, 'the migration to find the table taken', 20_000);
+    await until(waits, 'the migration to find the table taken', 45_000);
     const before = receiver.answered.length;
     await until(() => receiver.answered.length > before + 100, 'deliveries to go on beside it');
     expect(first.url).toBeNull();
@@ -70,7 +70,7 @@ test('F08: the next release takes over, member by member', async () => {
   // Both releases, on the new tables.
   const before = [first, second].map(deliveredBy);
   const more = () => [first, second].every((one, at) => deliveredBy(one) > (before[at] ?? 0) + 20);
-  await until(more, 'deliveries of both', 20_000);
+  await until(more, 'deliveries of both', 45_000);
   const former = second.process;
   await leave(second);
   fleet.restart(second, release.launcher);
@@ -78,7 +78,7 @@ test('F08: the next release takes over, member by member', async () => {
   const after = receiver.answered.length;
   await until(() => receiver.answered.length > after + 50, 'deliveries of the next release');
   await load.stop();
-  await drained(sql, 20_000);
+  await drained(sql, 45_000);
 
   await check({ clients, receiver, sql, duplicatesMax: 0 });
   expect(calls.failed).toEqual([]);
@@ -93,7 +93,7 @@ test('F08: the next release takes over, member by member', async () => {
   expect(locks.longestMs()).toBeLessThan(MAX_WAIT_MS);
   expect(await fleet.stop()).toEqual([0, 0]);
   await leasesAreGone(sql);
-}, 120_000);
+}, 145_000);
 
 test('an upgrade that waits for a table can be called off', async () => {
   const database = await createTestDatabase();
@@ -108,7 +108,7 @@ test('an upgrade that waits for a table can be called off', async () => {
     });
     fleet.tellOnFailure();
     const [{ process }] = fleet.members as readonly [Member];
-    await until(() => process.output().includes('an upgrade of the database waits'), 'it to wait', 20_000);
+    await until(() => process.output().includes('an upgrade of the database waits'), 'it to wait', 45_000);
     process.child.kill('SIGTERM');
     expect(await process.exited()).toEqual({ code: 0, signal: null });
   });

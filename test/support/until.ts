@@ -2,7 +2,7 @@
 export async function until<T>(
   ask: () => T | Promise<T>,
   what = 'the fact',
-  timeoutMs = 15_000,
+  timeoutMs = 30_000,
 ): Promise<Exclude<T, null | undefined | false>> {
   const deadline = performance.now() + timeoutMs;
   for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 1.5, 100)) {
