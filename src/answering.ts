@@ -5,7 +5,7 @@ import { createMoves } from './actions/move-invocations.ts';
 import { createQueue } from './actions/queue-event.ts';
 import { createTrials, MAX_TESTS } from './actions/try-trigger.ts';
 import type { Config } from './config.ts';
-import { within } from './deadline.ts';
+import { endChore } from './deadline.ts';
 import { describeEgress } from './domain/address.ts';
 import { createGraphiqlPage } from './graphql/graphiql.ts';
 import { createGraphql } from './graphql/yoga.ts';
@@ -37,9 +37,6 @@ export interface AnsweringParts {
   readonly listener: ReturnType<typeof openClient>;
 }
 
-/** What goes on in the background gets this long to end, in ms. */
-const BULK_CLOSE_MS = 2000;
-
 export interface Answering {
   readonly http: HttpServer;
   /** Sends subscribers away. */
@@ -52,8 +49,7 @@ export async function startAnswering(parts: AnsweringParts): Promise<Answering> 
   const { authenticate, admit, origins } = await openAccess(parts);
   const queue = createQueue(db);
   const bulk = createBulkRunner(db, log);
-  const busy = 'still busy; another process goes on with it';
-  opened.push({ what: 'bulk operations', close: () => within(BULK_CLOSE_MS, bulk.stop(), busy) });
+  opened.push({ what: 'bulk operations', close: () => endChore(bulk.stop()) });
   const sender = await openSender(config, opened, MAX_TESTS);
   const graphql = createGraphql({
     db,

@@ -4,7 +4,7 @@ import { createDeliver } from './actions/deliver-invocation.ts';
 import { createMoves } from './actions/move-invocations.ts';
 import { pauseFailing } from './actions/pause-failing.ts';
 import type { Config } from './config.ts';
-import { within } from './deadline.ts';
+import { endChore, within } from './deadline.ts';
 import type { Log } from './log.ts';
 import type { Opened } from './opening.ts';
 import { openSender } from './sending.ts';
@@ -33,9 +33,6 @@ const PAUSE_FAILING_INTERVAL_MS = 15_000;
 /** So many looks after the latest failure: by the last one it has been counted. */
 const LOOKS = 2;
 
-/** What goes on in the background gets this long to end, in ms: another process goes on with it. */
-const CHORE_CLOSE_MS = 2000;
-
 /** Errors: where the database is away; StartupError where EGRESS_CA_FILE cannot be used. */
 export async function startDelivering(parts: DeliveringParts): Promise<void> {
   const { config, log, opened, address, announcements, secrets } = parts;
@@ -54,13 +51,13 @@ export async function startDelivering(parts: DeliveringParts): Promise<void> {
   const stopBulk = () => Promise.all([adopting.stop(), bulk.stop()]);
   opened.push({
     what: 'bulk operations',
-    close: () => within(CHORE_CLOSE_MS, stopBulk(), 'still busy; another process goes on with it'),
+    close: () => endChore(stopBulk()),
   });
   const failing = { db, moves: createMoves(db), log, afterHours: config.pauseFailingAfterHours };
   const pausing = every(PAUSE_FAILING_INTERVAL_MS, log, async () => {
     if (looksLeft-- > 0) await pauseFailing(failing);
   });
-  opened.push({ what: 'pausing', close: () => within(CHORE_CLOSE_MS, pausing.stop(), 'still busy') });
+  opened.push({ what: 'pausing', close: () => endChore(pausing.stop()) });
   const worker = await startWorker({ address, db, announcements, deliver, log, concurrency, retentionDays });
   const late = `still busy after ${shutdownSeconds} s; its jobs are taken over`;
   opened.push({ what: 'worker', close: () => within(shutdownSeconds * 1000, worker.stop(), late) });

@@ -1,7 +1,10 @@
 /** Starts and stops jobs over many rows. */
-
 import type { AuditAction } from '../domain/audit.ts';
-import { MAX_ROWS_PER_MINUTE, MAX_RUNNING_OPERATIONS } from '../domain/bulk-operation.ts';
+import {
+  type BulkOperationKind,
+  MAX_ROWS_PER_MINUTE,
+  MAX_RUNNING_OPERATIONS,
+} from '../domain/bulk-operation.ts';
 import { type Actor, onlyProject } from '../domain/caller.ts';
 import { fail, type Problem, problem, type Result, succeed } from '../domain/errors.ts';
 import { recordAudit } from '../store/audit.ts';
@@ -37,7 +40,7 @@ export async function startBulkOperation(
       return fail(problem([], 'LIMIT_EXCEEDED', message));
     }
     const operation = await insertBulkOperation(tx, asked);
-    await audit(tx, actor, 'BULK_OPERATION_STARTED', operation, conditionsOf(asked));
+    await audit(tx, actor, 'BULK_OPERATION_STARTED', operation, changesOf(asked));
     return succeed(operation);
   });
   if (started.ok) runner.start(started.value.id);
@@ -75,12 +78,8 @@ function audit(
 }
 
 /** Names of what was asked for, for the audit log. */
-function conditionsOf({
-  filter: { projects: _, ...conditions },
-  maxPerMinute,
-}: NewBulkOperation): readonly string[] {
-  const given = Object.entries({ ...conditions, maxPerMinute }).filter(([, value]) => isCondition(value));
-  return given.map(([name]) => name);
+function changesOf({ filter, maxPerMinute }: NewBulkOperation): readonly string[] {
+  return maxPerMinute === null ? namesIn(filter) : [...namesIn(filter), 'maxPerMinute'];
 }
 
 /** Characters of a filter, as it is kept: a hundred types as long as they get fit in. */
@@ -88,14 +87,13 @@ const MAX_FILTER_LENGTH = 64 * 1024;
 
 /** Everything at once is nobody's wish; where it is, an interval says so. */
 function checkFilter(asked: BulkFilter): readonly Problem[] {
-  const conditions = conditionsIn(asked);
   if (asked.kind === 'RETRY_INVOCATIONS') {
     const { status } = asked.filter;
     if (status != null && !(status.length === 1 && status[0] === 'FAILED')) {
       return [problem(['filter', 'status'], 'INVALID', 'expected no status but FAILED, which is implied')];
     }
   }
-  if (!conditions.some(isCondition)) {
+  if (!namesIn(asked.filter).some((name) => name !== NO_CONDITION[asked.kind])) {
     const message = `expected at least one condition${asked.kind === 'RETRY_INVOCATIONS' ? ' beside the status' : ''}`;
     return [problem('filter', 'REQUIRED', message)];
   }
@@ -108,22 +106,16 @@ function checkFilter(asked: BulkFilter): readonly Problem[] {
   return hasNul ? [problem('filter', 'INVALID', 'expected text without U+0000')] : [];
 }
 
-/** What says which rows are meant, beside what is implied anyway. */
-function conditionsIn({ kind, filter }: BulkFilter): readonly unknown[] {
-  switch (kind) {
-    case 'RETRY_INVOCATIONS': {
-      const { projects: _, status: _implied, ...conditions } = filter;
-      return Object.values(conditions);
-    }
-    case 'CANCEL_EVENTS': {
-      const { projects: _, ...conditions } = filter;
-      return Object.values(conditions);
-    }
-    case 'REPLAY_EVENTS': {
-      const { projects: _, triggerIds: _targets, ...conditions } = filter;
-      return Object.values(conditions);
-    }
-  }
+/** What does not say which rows are meant: it is implied anyway, or says what becomes of them. */
+const NO_CONDITION: Readonly<Record<BulkOperationKind, string | null>> = {
+  RETRY_INVOCATIONS: 'status',
+  CANCEL_EVENTS: null,
+  REPLAY_EVENTS: 'triggerIds',
+};
+
+/** Names of what a filter asks for; the projects that the caller may see are not asked for. */
+function namesIn({ projects: _, ...filter }: BulkFilter['filter']): readonly string[] {
+  return Object.entries(filter).flatMap(([name, value]) => (isCondition(value) ? [name] : []));
 }
 
 /** A range is one where it has a bound. */

@@ -8,20 +8,12 @@ type Series = readonly (readonly [labels: Labels, value: number])[];
 
 /** Bounds in seconds: of answers, and of deliveries that waited for retries. */
 const BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600, 86_400];
+const BOUNDS_MS = BOUNDS.map((bound) => bound * 1000);
 
 export async function describe(version: string, snapshot: MetricsSnapshot): Promise<string> {
   const registry = new Registry();
-  // Without series prom-client would write one without labels.
-  const gauge = (name: string, help: string, series: Series): void => {
-    if (series.length === 0) return;
-    const metric = new Gauge({ name, help, labelNames: labelsOf(series), registers: [registry] });
-    for (const [labels, value] of series) metric.set(labels, value);
-  };
-  const counter = (name: string, help: string, series: Series): void => {
-    if (series.length === 0) return;
-    const metric = new Counter({ name, help, labelNames: labelsOf(series), registers: [registry] });
-    for (const [labels, value] of series) metric.inc(labels, value);
-  };
+  const gauge = (...described: Described) => writeGauge(registry, described);
+  const counter = (...described: Described) => writeCounter(registry, described);
   const { projects, triggers, statuses, queue, workers } = snapshot;
 
   gauge(...buildInfo(version));
@@ -125,10 +117,8 @@ export async function describe(version: string, snapshot: MetricsSnapshot): Prom
 /** Where nothing can be read. */
 export async function describeAway(version: string): Promise<string> {
   const registry = new Registry();
-  for (const [name, help, series] of [buildInfo(version), databaseUp(0)]) {
-    const metric = new Gauge({ name, help, labelNames: labelsOf(series), registers: [registry] });
-    for (const [labels, value] of series) metric.set(labels, value);
-  }
+  writeGauge(registry, buildInfo(version));
+  writeGauge(registry, databaseUp(0));
   return registry.metrics();
 }
 
@@ -145,8 +135,23 @@ const databaseUp = (value: 0 | 1): Described => [
   [[{}, value]],
 ];
 
-function labelsOf(series: Series): string[] {
-  return Object.keys(series[0]?.[0] ?? {});
+function writeGauge(registry: Registry, [name, help, series]: Described): void {
+  const labelNames = labelsOf(series);
+  if (labelNames === null) return;
+  const metric = new Gauge({ name, help, labelNames, registers: [registry] });
+  for (const [labels, value] of series) metric.set(labels, value);
+}
+
+function writeCounter(registry: Registry, [name, help, series]: Described): void {
+  const labelNames = labelsOf(series);
+  if (labelNames === null) return;
+  const metric = new Counter({ name, help, labelNames, registers: [registry] });
+  for (const [labels, value] of series) metric.inc(labels, value);
+}
+
+/** Null where there are no series: prom-client would write one without labels. */
+function labelsOf([first]: Series): string[] | null {
+  return first === undefined ? null : Object.keys(first[0]);
 }
 
 interface HistogramParts {
@@ -171,10 +176,7 @@ class KeptHistogram extends Histogram {
     return {
       ...{ name, help, type: 'histogram' },
       values: this.#parts.series.flatMap(([labels, samples]) => {
-        const counts = countsUpTo(
-          samples,
-          BOUNDS.map((bound) => bound * 1000),
-        );
+        const counts = countsUpTo(samples, BOUNDS_MS);
         const count = countOf(samples);
         return [
           ...BOUNDS.map((le, index) => ({

@@ -22,8 +22,8 @@ export interface ReplayFilter extends EventFilter {
   readonly triggerIds: readonly string[] | null;
 }
 
-/** So much earlier than a row's time its id is at most, in ms: both are made in the same statement. */
-const ID_MARGIN_MS = 60_000;
+/** The time in a row's id lies within so much of the row's own, in ms: both are made in the same statement. */
+export const ID_MARGIN_MS = 60_000;
 /** Finished operations are kept this long, in days. */
 const KEPT_DAYS = 30;
 

@@ -7,7 +7,7 @@
 import { and, eq, getTableColumns, gt, inArray, isNull, lte, type SQL, sql } from 'drizzle-orm';
 import { firstUuidOf } from '../domain/uuid.ts';
 import { BULK_CHANGES, type Changed, type Chunk } from './bulk-changes.ts';
-import { askedOf, type BulkOperationRow, findBulkOperation } from './bulk-operations.ts';
+import { askedOf, type BulkOperationRow, findBulkOperation, ID_MARGIN_MS } from './bulk-operations.ts';
 import { type Database, inTransaction, type Transaction, withinSavepoint } from './database.ts';
 import { describeError, isOfData } from './database-errors.ts';
 import { type EventFilter, eventCondition } from './events.ts';
@@ -160,9 +160,6 @@ async function changeAll(
   const refused = [...first.refused, ...second.refused];
   return { ...second, done: first.done + second.done, moved: first.moved || second.moved, refused };
 }
-
-/** Rows of this time have no greater id: ids and times are made in the same statement. */
-const ID_MARGIN_MS = 60_000;
 
 /**
  * Those that matched when the operation began: what it or others make meanwhile is not among them. `among` is a condition

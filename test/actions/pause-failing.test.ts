@@ -9,6 +9,7 @@ import type { TriggerWriter } from '../../src/actions/write-trigger.ts';
 import { createSecretBox } from '../../src/store/secrets.ts';
 import { foldTallies } from '../../src/store/stats-fold.ts';
 import { type OpenedStore, openStore } from '../support/database.ts';
+import { insertTrigger } from '../support/trigger-row.ts';
 import { until } from '../support/until.ts';
 
 let store: OpenedStore;
@@ -31,14 +32,7 @@ afterAll(() => store[Symbol.asyncDispose]());
 /** It has failed for six days, four times a day. */
 beforeEach(async () => {
   await sql`truncate herald.triggers, herald.tallies, herald.trigger_counts, herald.stats, herald.audit_log cascade`;
-  const [row] = await sql`
-    insert into herald.triggers (
-      id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers, status_changed_at)
-    values (
-      herald.uuid_v7(), 'default', 'dead', 'a', 'http://127.0.0.1:9/', 1, 5000, 'JSON', '1.0', '[]',
-      now() - interval '90 days')
-    returning id`;
-  id = String(row?.id);
+  id = await insertTrigger(sql, { name: 'dead', retries: 1, days: 90 });
   await sql`
     insert into herald.tallies (trigger_id, at, attempts, attempts_failed)
       select ${id}, now() - n * interval '6 hours', 1, 1 from generate_series(0, 24) n`;
@@ -89,12 +83,12 @@ test('is paused once, by however many processes', async () => {
 });
 
 test('does not wait for another one, whose row somebody holds, and says so', async () => {
-  await sql`
-    insert into herald.triggers (
-      id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers, status_changed_at)
-    values (
-      '00000000-0000-7000-8000-000000000001', 'default', 'first', 'a', 'http://127.0.0.1:9/', 1, 5000, 'JSON', '1.0', '[]',
-      now() - interval '90 days')`;
+  await insertTrigger(sql, {
+    id: '00000000-0000-7000-8000-000000000001',
+    name: 'first',
+    retries: 1,
+    days: 90,
+  });
   await sql`
     insert into herald.trigger_counts
     select '00000000-0000-7000-8000-000000000001', 0, 0, 0, 0, 0, null, failing_since, failed_at

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { findFailing } from '../../src/store/failing-triggers.ts';
 import { foldTallies } from '../../src/store/stats-fold.ts';
 import { type OpenedStore, openStore } from '../support/database.ts';
+import { insertTrigger } from '../support/trigger-row.ts';
 
 let store: OpenedStore;
 let db: OpenedStore['db'];
@@ -15,14 +16,7 @@ beforeAll(async () => {
 afterAll(() => store[Symbol.asyncDispose]());
 beforeEach(async () => {
   await sql`truncate herald.triggers, herald.tallies, herald.trigger_counts, herald.stats cascade`;
-  const [row] = await sql`
-    insert into herald.triggers (
-      id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers, status_changed_at)
-    values (
-      herald.uuid_v7(), 'default', 't', 'a', 'http://127.0.0.1:9/', 1, 5000, 'JSON', '1.0', '[]',
-      now() - interval '90 days')
-    returning id`;
-  id = String(row?.id);
+  id = await insertTrigger(sql, { retries: 1, days: 90 });
 });
 
 /** What one transaction recorded, `hoursAgo`. */

@@ -7,6 +7,7 @@ import { lockInvocation } from '../../src/store/manual-changes.ts';
 import { prune } from '../../src/store/retention.ts';
 import { foldTallies } from '../../src/store/stats-fold.ts';
 import { type OpenedStore, openStore } from '../support/database.ts';
+import { insertTrigger } from '../support/trigger-row.ts';
 
 let store: OpenedStore;
 let db: OpenedStore['db'];
@@ -25,9 +26,7 @@ async function makeOld(days: number) {
   const id = (end: number) => `${hex.slice(0, 8)}-${hex.slice(8)}-7000-8000-00000000000${end}`;
   const at = new Date(Date.now() - days * DAY_MS).toISOString();
   const [event, invocation, trigger] = [id(1), id(2), id(3)];
-  await sql`
-    insert into herald.triggers (id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers)
-    values (${trigger}, 'default', ${`old-${days}`}, 'old', 'http://127.0.0.1:9/', 3, 5000, 'JSON', '1.0', '[]')`;
+  await insertTrigger(sql, { id: trigger, name: `old-${days}`, type: 'old' });
   await sql`
     insert into herald.events (id, project, type, source, data, data_size, received_at, due_at, origin, invocation_count)
     values (${event}, 'default', 'old', 'x', '1', 1, ${at}, ${at}, 'SQL', 1)`;

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Settlement, settle } from '../../src/store/settlements.ts';
 import { type OpenedStore, openStore } from '../support/database.ts';
+import { insertTrigger } from '../support/trigger-row.ts';
 
 let store: OpenedStore;
 let db: OpenedStore['db'];
@@ -10,9 +11,7 @@ let sql: OpenedStore['sql'];
 beforeAll(async () => {
   store = await openStore();
   ({ db, sql } = store);
-  await sql`
-    insert into herald.triggers (id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers)
-    values (herald.uuid_v7(), 'default', 't', 'a', 'http://127.0.0.1:9/', 1, 5000, 'JSON', '1.0', '[]')`;
+  await insertTrigger(sql, { retries: 1 });
 });
 afterAll(() => store[Symbol.asyncDispose]());
 

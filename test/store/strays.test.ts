@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { adoptStrays, releaseStrays } from '../../src/store/strays.ts';
 import { type OpenedStore, openStore } from '../support/database.ts';
+import { insertTrigger } from '../support/trigger-row.ts';
 
 let store: OpenedStore;
 let db: OpenedStore['db'];
@@ -8,9 +9,7 @@ let sql: OpenedStore['sql'];
 beforeAll(async () => {
   store = await openStore();
   ({ db, sql } = store);
-  await sql`
-    insert into herald.triggers (id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers)
-    values (herald.uuid_v7(), 'default', 't', 'a', 'http://127.0.0.1:9/', 3, 5000, 'JSON', '1.0', '[]')`;
+  await insertTrigger(sql);
 });
 afterAll(() => store[Symbol.asyncDispose]());
 

@@ -7,6 +7,7 @@ import { cancel, move } from '../../src/store/invocation-moves.ts';
 import { giveTurnsBack, takeTurns } from '../../src/store/turns.ts';
 import { callFromLine, findLines, standInLine, sweepIntoLine } from '../../src/store/waiting-lines.ts';
 import { createTestDatabase, openSql } from '../support/database.ts';
+import { insertTrigger } from '../support/trigger-row.ts';
 
 let sql: postgres.Sql;
 let db: Database;
@@ -23,17 +24,9 @@ beforeEach(async () => {
   await sql`
     truncate herald.triggers, herald.events, herald.invocations, herald.turns, herald.paces,
       graphile_worker._private_jobs cascade`;
-  triggerId = await insertTrigger('a');
-  otherId = await insertTrigger('b');
+  triggerId = await insertTrigger(sql, { name: 'a', type: 'a' });
+  otherId = await insertTrigger(sql, { name: 'b', type: 'b' });
 });
-
-async function insertTrigger(type: string): Promise<string> {
-  const [row] = await sql`
-    insert into herald.triggers (id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers)
-    values (herald.uuid_v7(), 'default', ${type}, ${type}, 'http://127.0.0.1:9/', 3, 5000, 'JSON', '1.0', '[]')
-    returning id`;
-  return row?.id as string;
-}
 
 /** Queues events and returns the ids of their invocations in the order in which their jobs are fetched. */
 async function queue(type: string, count: number): Promise<readonly string[]> {

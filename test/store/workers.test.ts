@@ -16,6 +16,7 @@ import { type Settlement, settle } from '../../src/store/settlements.ts';
 import { markRunning } from '../../src/store/starts.ts';
 import { beat, signOff } from '../../src/store/workers.ts';
 import { createTestDatabase, openSql } from '../support/database.ts';
+import { insertTrigger } from '../support/trigger-row.ts';
 import { until } from '../support/until.ts';
 
 let address: DatabaseAddress;
@@ -29,9 +30,7 @@ beforeAll(async () => {
   sql = openSql(database);
   db = openDatabase(address, { name: 'workers', max: 4 });
   watcher = openClient(address, { name: 'watcher', max: 1, permanent: true });
-  await sql`
-    insert into herald.triggers (id, project, name, type, url, retries, timeout_ms, content_mode, spec_version, headers)
-    values (herald.uuid_v7(), 'default', 't', 'a', 'http://127.0.0.1:9/', 3, 5000, 'JSON', '1.0', '[]')`;
+  await insertTrigger(sql);
 });
 afterAll(() => Promise.all([sql.end(), db.$client.end(), watcher.end()]));
 beforeEach(async () => {

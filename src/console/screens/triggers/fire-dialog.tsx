@@ -6,9 +6,9 @@ import { go } from '../../state/route.tsx';
 import { Dialog } from '../../ui/dialog.tsx';
 import { CheckField, TextField } from '../../ui/field.tsx';
 import { Icon } from '../../ui/icon.tsx';
-import { JsonEditor } from '../../ui/json-editor.tsx';
 import { jsonProblem } from '../../ui/json-text.ts';
 import { Alarm } from '../../ui/parts.tsx';
+import { EventData } from './event-data.tsx';
 import { errorsByField, type FieldErrors } from './form-values.ts';
 import { lastData, rememberData } from './last-data.ts';
 import { ReceiverAnswer } from './receiver-answer.tsx';
@@ -88,13 +88,7 @@ export function FireDialog({ title, type, project, data, onClose }: FireDialogPr
         <p class="muted">
           Queues an event of type <code>{type}</code>: every active trigger of this type fires.
         </p>
-        <JsonEditor
-          label="Event data"
-          value={text}
-          onChange={setText}
-          problem={dataError === undefined ? problem : { message: dataError, line: 1, column: 1 }}
-          hint="JSON, sent byte for byte as it stands here"
-        />
+        <EventData text={text} onChange={setText} problem={problem} error={dataError} />
         <div class="pair">
           <TextField
             label="Delay"

@@ -6,13 +6,13 @@ import type { Trigger } from '../../api/trigger.ts';
 import { ask, Failure } from '../../state/ask.ts';
 import { Dialog } from '../../ui/dialog.tsx';
 import { Icon } from '../../ui/icon.tsx';
-import { JsonEditor } from '../../ui/json-editor.tsx';
 import { jsonProblem } from '../../ui/json-text.ts';
 import { Alarm } from '../../ui/parts.tsx';
 import { iconOf, toneOf } from '../../ui/status.tsx';
 import { milliseconds } from '../../ui/words.ts';
 import { AttemptDetail, RequestPart } from '../event/attempt-detail.tsx';
 import { inShort } from '../explain.ts';
+import { EventData } from './event-data.tsx';
 import { errorsByField, type FieldErrors } from './form-values.ts';
 import { lastData, rememberData } from './last-data.ts';
 
@@ -95,13 +95,7 @@ export function TestDialog({ trigger, onClose }: TestDialogProps) {
           Sends one signed request of type <code>{type}</code> to <code>{url}</code> and waits for the answer.
           Nothing is queued, counted or retried.
         </p>
-        <JsonEditor
-          label="Event data"
-          value={text}
-          onChange={setText}
-          problem={dataError === undefined ? problem : { message: dataError, line: 1, column: 1 }}
-          hint="JSON, sent byte for byte as it stands here"
-        />
+        <EventData text={text} onChange={setText} problem={problem} error={dataError} />
       </form>
       {shown !== null && (
         <section class="receiver-answer" aria-label="Outcome">
